@@ -1,0 +1,30 @@
+//! Propusk: takes a permit application from submission through checks and fee to an issued permit.
+//!
+//! The map of the house, and who may import whom (`tests/it/layering.rs` holds it):
+//!
+//! ```text
+//! main, cli → app → everything it builds
+//! api → casework → domain ← imported by all, imports nobody
+//! api → storage, audit, auth, documents        worker → casework, audit, storage, notify, documents
+//! casework → storage, domain                   storage → domain
+//! ```
+//!
+//! `domain` is pure: no async, no I/O, no clock, no randomness, no environment. `storage` alone opens
+//! connections. An application comes to be and changes only through [`casework`].
+
+pub mod api;
+pub mod app;
+pub mod audit;
+pub mod auth;
+pub mod casework;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod documents;
+pub mod domain;
+pub mod error;
+pub mod notify;
+pub mod storage;
+pub mod telemetry;
+pub mod worker;

@@ -1,0 +1,120 @@
+//! PostgreSQL: the only module that opens connections and names diesel.
+//!
+//! Functions here are `load` (must exist), `find` (may not), `list`, `insert`, `apply`, `claim`, `release`.
+//! Every function is one statement unless its doc says otherwise. Look next at [`applications`], the hot path.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use diesel::connection::{Instrumentation, InstrumentationEvent};
+use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::FutureExt;
+
+use crate::error::{Error, ErrorCode, Result};
+
+/// A connection lent by the pool.
+pub type Conn = Object<AsyncPgConnection>;
+
+/// The role that the service works as: it may insert events and read them, nothing else with them.
+pub const SERVICE_ROLE: &str = "propusk_service";
+
+/// A pool of connections to one database, each working as [`SERVICE_ROLE`].
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool<AsyncPgConnection>,
+    statements: Arc<AtomicU64>,
+}
+
+/// How a [`Db`] connects.
+#[derive(Debug, Clone)]
+pub struct DbOptions {
+    /// `postgres://…` URL; a Unix socket as `?host=/dir`.
+    pub url: String,
+    /// Connections at most.
+    pub pool_size: usize,
+    /// How long a request waits for a connection before 503.
+    pub wait: Duration,
+    /// PostgreSQL's `statement_timeout` for each connection.
+    pub statement_timeout: Duration,
+}
+
+impl Db {
+    /// Makes the pool; connects lazily.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the options cannot make a pool.
+    pub fn new(options: &DbOptions) -> Result<Self> {
+        let statements = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&statements);
+        // Session settings travel with the first statement: one round trip for each new connection.
+        let setup = format!(
+            "SET ROLE {SERVICE_ROLE}; SET statement_timeout = {}; SET lock_timeout = {}; SET TIME ZONE 'UTC'",
+            options.statement_timeout.as_millis(),
+            options.statement_timeout.as_millis() / 2,
+        );
+        let mut config = ManagerConfig::<AsyncPgConnection>::default();
+        // The default recycling method asks the server before each use: a round trip for each request.
+        config.recycling_method = RecyclingMethod::Fast;
+        config.custom_setup = Box::new(move |url| {
+            let setup = setup.clone();
+            let counter = Arc::clone(&counter);
+            let url = url.to_owned();
+            async move {
+                let mut conn = AsyncPgConnection::establish(&url).await?;
+                conn.batch_execute(&setup).await.map_err(|error| {
+                    diesel::ConnectionError::BadConnection(format!(
+                        "cannot work as the role {SERVICE_ROLE} (is the database migrated?): {error}"
+                    ))
+                })?;
+                conn.set_instrumentation(StatementCounter(counter));
+                Ok(conn)
+            }
+            .boxed()
+        });
+        let manager = AsyncDieselConnectionManager::new_with_config(&options.url, config);
+        let pool = Pool::builder(manager)
+            .max_size(options.pool_size)
+            .wait_timeout(Some(options.wait))
+            .create_timeout(Some(options.wait))
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .map_err(|error| Error::internal("cannot make the connection pool", error))?;
+        Ok(Self { pool, statements })
+    }
+
+    /// Lends a connection.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Unavailable`] when none is free in time; [`Error::Internal`] when the database is away.
+    pub async fn conn(&self) -> Result<Conn> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Timeout(_) => Error::refused(
+                ErrorCode::Unavailable,
+                "The service is busy; send the same request again after the stated seconds.",
+            )
+            .with_retry_after(1),
+            other => Error::internal("cannot reach the database", other),
+        })
+    }
+
+    /// Counts the statements sent since start, for metrics and for the tests that count round trips.
+    #[must_use]
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
+    }
+}
+
+struct StatementCounter(Arc<AtomicU64>);
+
+impl Instrumentation for StatementCounter {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
