@@ -1,1 +1,107 @@
-//! Placeholder while the house is being built.
+//! A check: one question to a register or an officer, and the finding that answers it.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::workflow::definition::{CheckRule, Consequence};
+
+/// What an answer can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// Nothing stands against the applicant.
+    Clear,
+    /// Something does.
+    Hit,
+    /// The source knows nothing of the matter.
+    NoData,
+    /// The source could not answer.
+    Error,
+    /// The source did not answer in time.
+    TimedOut,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 5] =
+        [Self::Clear, Self::Hit, Self::NoData, Self::Error, Self::TimedOut];
+
+    /// Gives the outcome's name as it stands in JSON and in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clear => "clear",
+            Self::Hit => "hit",
+            Self::NoData => "noData",
+            Self::Error => "error",
+            Self::TimedOut => "timedOut",
+        }
+    }
+
+    /// Finds an outcome by its [`name`](Self::name).
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.name() == name)
+    }
+}
+
+/// The answer to a check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// What was answered.
+    pub outcome: Outcome,
+    /// When.
+    pub answered_at: DateTime<Utc>,
+    /// Who recorded it; `None` for a register.
+    pub answered_by: Option<Uuid>,
+    /// Free text for the office.
+    pub note: Option<String>,
+}
+
+/// A blocking answer set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Override {
+    /// Who set it aside.
+    pub by: Uuid,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why.
+    pub reason: String,
+}
+
+/// One question about one application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// The check's name in the definition.
+    pub id: String,
+    /// When it was asked.
+    pub asked_at: DateTime<Utc>,
+    /// Until when an answer is due.
+    pub due_on: NaiveDate,
+    /// The latest answer.
+    pub finding: Option<Finding>,
+    /// Whether a blocking answer was set aside.
+    pub overridden: Option<Override>,
+}
+
+impl Check {
+    /// Tells whether the check no longer stands in the way of a grant.
+    #[must_use]
+    pub fn is_clear(&self, rule: &CheckRule) -> bool {
+        self.overridden.is_some()
+            || self
+                .finding
+                .as_ref()
+                .is_some_and(|finding| blocking(rule, finding.outcome).is_none())
+    }
+}
+
+/// Tells whether an outcome blocks under a rule, and what it then means.
+#[must_use]
+pub fn blocking(rule: &CheckRule, outcome: Outcome) -> Option<Consequence> {
+    rule.blocking.iter().find(|(blocked, _)| *blocked == outcome).map(|(_, means)| *means)
+}

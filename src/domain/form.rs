@@ -1,1 +1,195 @@
-//! Placeholder while the house is being built.
+//! What the applicant states: one form for every track; a definition says which sections it requires.
+//!
+//! Values here have been parsed at the edge; rules that depend on the day are guards of the engine.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::fee::Money;
+use super::identity::{CountryCode, EmailAddress, Inn, PassportNumber};
+
+/// Sex as printed in the passport (ICAO 9303).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Sex {
+    /// F.
+    Female,
+    /// M.
+    Male,
+    /// `<`.
+    Unspecified,
+}
+
+/// The worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Person {
+    /// Family name as in the notarised translation of the passport.
+    pub family_name: String,
+    /// Given name.
+    pub given_name: String,
+    /// Patronymic, where there is one.
+    pub patronymic: Option<String>,
+    /// Date of birth.
+    pub birth_date: NaiveDate,
+    /// Sex.
+    pub sex: Sex,
+    /// Citizenship, ISO 3166-1 alpha-3.
+    pub citizenship: CountryCode,
+}
+
+impl Person {
+    /// Gives the full name in Russian order.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        let mut name = format!("{} {}", self.family_name, self.given_name);
+        if let Some(patronymic) = &self.patronymic {
+            name.push(' ');
+            name.push_str(patronymic);
+        }
+        name
+    }
+}
+
+/// The passport.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Passport {
+    /// Series and number.
+    pub number: PassportNumber,
+    /// Day of issue.
+    pub issued_on: NaiveDate,
+    /// Last day of validity.
+    pub expires_on: NaiveDate,
+    /// The two lines of the machine-readable zone (ICAO 9303 TD3), check digits verified.
+    pub mrz: Option<[String; 2]>,
+}
+
+/// The entry into the country.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Day of entry.
+    pub entered_on: NaiveDate,
+    /// Series and number of the migration card.
+    pub migration_card: String,
+    /// Number of the receipt of the fine for late filing, when filing late.
+    pub fine_receipt: Option<String>,
+}
+
+/// The work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Occupation {
+    /// Code of the profession: OKZ (OK 010-2014), four digits.
+    pub code: String,
+    /// Its name, as printed on the permit.
+    pub title: String,
+}
+
+/// The employer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Employer {
+    /// Tax number with verified check digits.
+    pub inn: Inn,
+    /// Name.
+    pub name: String,
+}
+
+/// For which period a salary is stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SalaryPeriod {
+    /// A calendar month.
+    Month,
+    /// A quarter: three months.
+    Quarter,
+    /// A year: twelve months.
+    Year,
+}
+
+impl SalaryPeriod {
+    /// Gives the period's length in months.
+    #[must_use]
+    pub const fn months(self) -> i64 {
+        match self {
+            Self::Month => 1,
+            Self::Quarter => 3,
+            Self::Year => 12,
+        }
+    }
+}
+
+/// The employment or civil contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Contract {
+    /// Salary before tax for one period.
+    pub salary: Money,
+    /// The period.
+    pub salary_period: SalaryPeriod,
+    /// First day of work (the planned entry, for a highly qualified specialist).
+    pub starts_on: NaiveDate,
+    /// Last day; `None` when it has no end.
+    pub ends_on: Option<NaiveDate>,
+}
+
+/// How to reach the applicant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Contact {
+    /// E-mail address for messages.
+    pub email: EmailAddress,
+    /// Telephone in E.164 form.
+    pub phone: Option<String>,
+    /// Language of messages (one of `LANGUAGES`).
+    pub language: String,
+}
+
+/// Everything an applicant states.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Form {
+    /// The worker.
+    pub person: Option<Person>,
+    /// The passport.
+    pub passport: Option<Passport>,
+    /// The entry.
+    pub entry: Option<Entry>,
+    /// The work.
+    pub occupation: Option<Occupation>,
+    /// The employer.
+    pub employer: Option<Employer>,
+    /// The contract.
+    pub contract: Option<Contract>,
+    /// How to reach the applicant.
+    pub contact: Option<Contact>,
+    /// Months of a monthly fee to be paid at once, 1 to 12.
+    pub prepaid_months: Option<u32>,
+}
+
+/// Tells whether a part of the form is filled in.
+pub type Present = fn(&Form) -> bool;
+
+/// The parts of the form that a definition can require, by name.
+pub const FIELDS: [(&str, Present); 8] = [
+    ("person", |form| form.person.is_some()),
+    ("passport", |form| form.passport.is_some()),
+    ("entry", |form| form.entry.is_some()),
+    ("occupation", |form| form.occupation.is_some()),
+    ("employer", |form| form.employer.is_some()),
+    ("contract", |form| form.contract.is_some()),
+    ("contact", |form| form.contact.is_some()),
+    ("prepaidMonths", |form| form.prepaid_months.is_some()),
+];
+
+impl Form {
+    /// Gives the key by which two applications of one person are recognised: citizenship and passport number.
+    #[must_use]
+    pub fn person_key(&self) -> Option<String> {
+        let person = self.person.as_ref()?;
+        let passport = self.passport.as_ref()?;
+        Some(format!("{}:{}", person.citizenship.as_str(), passport.number.as_str()))
+    }
+}

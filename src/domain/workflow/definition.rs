@@ -1,1 +1,667 @@
-//! Placeholder while the house is being built.
+//! A track's workflow as plain values: what a file under `workflows/` means once every name is resolved.
+//!
+//! [`super::source`] reads such values from TOML; [`super::proof`] shows that they are sound;
+//! [`super::engine`] acts on them. Commands, guards and effects are closed vocabularies, so that a proof about
+//! a file says something about what will happen.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::actor::{Party, Role};
+use crate::domain::checks::Outcome;
+use crate::domain::ground::GroundCode;
+
+/// The languages that every public wording must exist in.
+pub const LANGUAGES: [&str; 2] = ["en", "ru"];
+
+/// A text in every language of [`LANGUAGES`], by language code.
+pub type Texts = BTreeMap<String, String>;
+
+/// The closed phases of an application's life (`design.md` section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Phase {
+    /// Being written, handed in, not yet accepted.
+    Submission,
+    /// Accepted: the statutory clock runs.
+    Checks,
+    /// Granted, waiting for money.
+    Fee,
+    /// Paid, waiting to be handed over.
+    Issuance,
+    /// A permit is in force.
+    InForce,
+    /// Over.
+    Closed,
+}
+
+impl Phase {
+    /// Every phase in order.
+    pub const ALL: [Self; 6] = [
+        Self::Submission,
+        Self::Checks,
+        Self::Fee,
+        Self::Issuance,
+        Self::InForce,
+        Self::Closed,
+    ];
+
+    /// Gives the phase's name as it stands in JSON and in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Submission => "submission",
+            Self::Checks => "checks",
+            Self::Fee => "fee",
+            Self::Issuance => "issuance",
+            Self::InForce => "inForce",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// Finds a phase by its [`name`](Self::name).
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.name() == name)
+    }
+}
+
+/// What an actor can ask for: the closed list of commands, without their contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CommandName {
+    /// Hands a draft in.
+    Submit,
+    /// Takes an application back.
+    Withdraw,
+    /// Refuses to take an application in.
+    RefuseIntake,
+    /// Takes an application in: the statutory clock starts.
+    Accept,
+    /// Records the answer to a check.
+    RecordFinding,
+    /// Sets a blocking answer aside, with a reason.
+    OverrideFinding,
+    /// Asks the applicant for something: the clock stands still.
+    RequestInformation,
+    /// Answers what was asked.
+    AnswerInformation,
+    /// Decides for the applicant.
+    Grant,
+    /// Decides against the applicant, on grounds.
+    Refuse,
+    /// Books money on a charge.
+    RecordPayment,
+    /// Hands the permit over to its holder.
+    HandOver,
+    /// Proposes that a permit be annulled, on grounds.
+    ProposeAnnulment,
+    /// Confirms a proposed annulment.
+    ConfirmAnnulment,
+    /// Turns a proposed annulment down.
+    RejectAnnulment,
+    /// Closes a draft that nobody handed in.
+    ExpireDraft,
+    /// Closes an application whose fee nobody paid.
+    ExpireUnpaid,
+    /// Goes on without the answer that did not come.
+    ExpireInformation,
+    /// Tells the senior officer that a deadline has passed.
+    Escalate,
+    /// Ends a permit whose paid period is over.
+    Lapse,
+    /// Ends a permit whose term is over.
+    Expire,
+}
+
+impl CommandName {
+    /// Every command, for tables and tests.
+    pub const ALL: [Self; 21] = [
+        Self::Submit,
+        Self::Withdraw,
+        Self::RefuseIntake,
+        Self::Accept,
+        Self::RecordFinding,
+        Self::OverrideFinding,
+        Self::RequestInformation,
+        Self::AnswerInformation,
+        Self::Grant,
+        Self::Refuse,
+        Self::RecordPayment,
+        Self::HandOver,
+        Self::ProposeAnnulment,
+        Self::ConfirmAnnulment,
+        Self::RejectAnnulment,
+        Self::ExpireDraft,
+        Self::ExpireUnpaid,
+        Self::ExpireInformation,
+        Self::Escalate,
+        Self::Lapse,
+        Self::Expire,
+    ];
+
+    /// Gives the command's name as it stands in JSON, in definitions and in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::Withdraw => "withdraw",
+            Self::RefuseIntake => "refuseIntake",
+            Self::Accept => "accept",
+            Self::RecordFinding => "recordFinding",
+            Self::OverrideFinding => "overrideFinding",
+            Self::RequestInformation => "requestInformation",
+            Self::AnswerInformation => "answerInformation",
+            Self::Grant => "grant",
+            Self::Refuse => "refuse",
+            Self::RecordPayment => "recordPayment",
+            Self::HandOver => "handOver",
+            Self::ProposeAnnulment => "proposeAnnulment",
+            Self::ConfirmAnnulment => "confirmAnnulment",
+            Self::RejectAnnulment => "rejectAnnulment",
+            Self::ExpireDraft => "expireDraft",
+            Self::ExpireUnpaid => "expireUnpaid",
+            Self::ExpireInformation => "expireInformation",
+            Self::Escalate => "escalate",
+            Self::Lapse => "lapse",
+            Self::Expire => "expire",
+        }
+    }
+
+    /// Gives the past-tense name of the event that the command leaves.
+    #[must_use]
+    pub const fn event(self) -> &'static str {
+        match self {
+            Self::Submit => "submitted",
+            Self::Withdraw => "withdrawn",
+            Self::RefuseIntake => "intakeRefused",
+            Self::Accept => "accepted",
+            Self::RecordFinding => "findingRecorded",
+            Self::OverrideFinding => "findingOverridden",
+            Self::RequestInformation => "informationRequested",
+            Self::AnswerInformation => "informationAnswered",
+            Self::Grant => "granted",
+            Self::Refuse => "refused",
+            Self::RecordPayment => "paymentRecorded",
+            Self::HandOver => "handedOver",
+            Self::ProposeAnnulment => "annulmentProposed",
+            Self::ConfirmAnnulment => "annulled",
+            Self::RejectAnnulment => "annulmentRejected",
+            Self::ExpireDraft => "draftExpired",
+            Self::ExpireUnpaid => "unpaidExpired",
+            Self::ExpireInformation => "informationExpired",
+            Self::Escalate => "escalated",
+            Self::Lapse => "lapsed",
+            Self::Expire => "expired",
+        }
+    }
+
+    /// Finds a command by its [`name`](Self::name).
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|command| command.name() == name)
+    }
+
+    /// Tells whether the command carries grounds (and so whether rule W08 looks at it).
+    #[must_use]
+    pub const fn carries_grounds(self) -> bool {
+        matches!(self, Self::RefuseIntake | Self::Refuse | Self::ProposeAnnulment)
+    }
+}
+
+/// What must hold for a transition to be taken. A blocked guard is named in the rejection.
+///
+/// In TOML: `"formComplete"` or `{ ageAtLeast = 18 }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum Guard {
+    /// Every required section of the form and every required document is there.
+    FormComplete,
+    /// The worker is at least so many years old today.
+    AgeAtLeast(u32),
+    /// The worker's citizenship (ISO 3166-1 alpha-3) is none of these.
+    CitizenshipNotIn(Vec<String>),
+    /// Today is within so many calendar days of entry, or the proof of a paid fine for late filing is given.
+    WithinDaysOfEntryOrFined(u32),
+    /// The passport is valid for at least so many months from today.
+    PassportValidForMonths(u32),
+    /// The same person has no other open application.
+    NoOtherOpenApplication,
+    /// The salary of the contract reaches the threshold of this name on today's date.
+    SalaryAtLeast(String),
+    /// All required checks are clear or overridden.
+    ChecksClear,
+    /// The named fee is settled.
+    FeeSettled(String),
+    /// The payment at hand settles the named fee.
+    PaymentSettles(String),
+    /// The payment at hand leaves the named fee partly open.
+    PaymentLeavesOpen(String),
+    /// The answers at hand complete what was asked.
+    AnswersComplete,
+    /// The answers at hand leave something open.
+    AnswersIncomplete,
+    /// The deadline that names this command has passed.
+    DeadlinePassed,
+}
+
+impl Guard {
+    /// Gives the guard's name as it stands in JSON and in definitions.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::FormComplete => "formComplete",
+            Self::AgeAtLeast(_) => "ageAtLeast",
+            Self::CitizenshipNotIn(_) => "citizenshipNotIn",
+            Self::WithinDaysOfEntryOrFined(_) => "withinDaysOfEntryOrFined",
+            Self::PassportValidForMonths(_) => "passportValidForMonths",
+            Self::NoOtherOpenApplication => "noOtherOpenApplication",
+            Self::SalaryAtLeast(_) => "salaryAtLeast",
+            Self::ChecksClear => "checksClear",
+            Self::FeeSettled(_) => "feeSettled",
+            Self::PaymentSettles(_) => "paymentSettles",
+            Self::PaymentLeavesOpen(_) => "paymentLeavesOpen",
+            Self::AnswersComplete => "answersComplete",
+            Self::AnswersIncomplete => "answersIncomplete",
+            Self::DeadlinePassed => "deadlinePassed",
+        }
+    }
+
+    /// Tells whether `self` and `other` are declared alternatives: never both true of one command (rule W06).
+    #[must_use]
+    pub fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::PaymentSettles(a), Self::PaymentLeavesOpen(b))
+            | (Self::PaymentLeavesOpen(a), Self::PaymentSettles(b)) => a == b,
+            (Self::AnswersComplete, Self::AnswersIncomplete)
+            | (Self::AnswersIncomplete, Self::AnswersComplete) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What a transition does besides entering its target state, in the order written.
+///
+/// In TOML: `"startClock"` or `{ createCharge = "stateDuty" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Effect {
+    /// Starts the statutory clock.
+    StartClock,
+    /// Stops the statutory clock for good: a decision was made or none will be.
+    StopClock,
+    /// Lets the clock stand still.
+    SuspendClock,
+    /// Lets the clock run again.
+    ResumeClock,
+    /// Asks every check of the definition.
+    OpenChecks,
+    /// Records the command's finding.
+    RecordFinding,
+    /// Records that a blocking finding was set aside.
+    OverrideFinding,
+    /// Records what the applicant is asked for.
+    AskInformation,
+    /// Records the applicant's answers.
+    RecordAnswers,
+    /// Closes what was asked and not answered.
+    CloseInformation,
+    /// Creates the charge of the named fee at today's rate.
+    CreateCharge(String),
+    /// Books the command's payment on its charge.
+    BookPayment,
+    /// Annuls every charge that is not settled.
+    AnnulOpenCharges,
+    /// Records a decision to grant.
+    DecideGrant,
+    /// Records a decision to refuse (intake or grant), with the command's grounds.
+    DecideRefuse,
+    /// Records a proposal to annul the permit, with the command's grounds.
+    ProposeAnnulment,
+    /// Drops a proposal to annul.
+    DropProposal,
+    /// Issues the permit: numbers, dates, status in force.
+    IssuePermit,
+    /// Ends the permit: lapsed.
+    LapsePermit,
+    /// Ends the permit: expired.
+    ExpirePermit,
+    /// Ends the permit: annulled on the proposal's grounds.
+    AnnulPermit,
+    /// Marks the application as escalated to the senior officer.
+    Escalate,
+    /// Sends the named message to the applicant.
+    Notify(String),
+}
+
+/// The messages that [`Effect::Notify`] can name; `notify` has a text for each in every language.
+pub const MESSAGES: [&str; 5] =
+    ["accepted", "informationRequested", "decided", "ready", "intakeRefused"];
+
+/// From what a deadline counts.
+///
+/// In TOML: `{ calendarDays = 30 }`, `"clockDue"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum DeadlineBasis {
+    /// So many calendar days after the state was entered.
+    CalendarDays(u32),
+    /// So many working days after the state was entered.
+    WorkingDays(u32),
+    /// The statutory due date; none while the clock stands still.
+    ClockDue,
+    /// The latest date of the information items still open.
+    InformationDue,
+    /// The last paid day of the permit, when that is before its end.
+    PaidThrough,
+    /// The last day of the permit.
+    PermitEnds,
+}
+
+/// A day after which the timer acts; the day itself still counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deadline {
+    /// From what it counts.
+    pub basis: DeadlineBasis,
+    /// The command that the timer then gives.
+    pub command: CommandName,
+    /// The line of the file that says so.
+    pub line: usize,
+}
+
+/// Whom a state waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Awaited {
+    /// The applicant (or the permit's holder).
+    Applicant,
+    /// The office.
+    Office,
+}
+
+/// What the public reads about a state, in one language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wording {
+    /// What the stage is called.
+    pub stage: String,
+    /// What happens next and who has to do it.
+    pub next: String,
+}
+
+/// A state of the lifecycle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// Name, camelCase, unique in the definition.
+    pub id: String,
+    /// The phase it belongs to.
+    pub phase: Phase,
+    /// Whether applications begin here.
+    pub initial: bool,
+    /// Whether nothing follows.
+    #[serde(rename = "final")]
+    pub is_final: bool,
+    /// Whom it waits for; `None` only for final states.
+    pub awaits: Option<Awaited>,
+    /// Its deadlines.
+    pub deadlines: Vec<Deadline>,
+    /// Why it has none.
+    pub no_deadline: Option<String>,
+    /// Public wording by language.
+    pub wording: BTreeMap<String, Wording>,
+    /// The line of the file that begins it.
+    pub line: usize,
+}
+
+/// A permitted step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transition {
+    /// The command that takes it.
+    pub command: CommandName,
+    /// The states it starts from.
+    pub from: Vec<String>,
+    /// The state it leads to; `None` stays where it is.
+    pub to: Option<String>,
+    /// Who may take it.
+    pub actors: Vec<Party>,
+    /// What must hold, checked in order; the first that fails blocks.
+    pub guards: Vec<Guard>,
+    /// What it does, in order.
+    pub effects: Vec<Effect>,
+    /// Commands whose giver on this application may not give this one (four eyes).
+    pub four_eyes: Vec<CommandName>,
+    /// The grounds that the command may carry; empty when it carries none.
+    pub grounds: Vec<GroundCode>,
+    /// The article or regulation that allows it.
+    pub basis: String,
+    /// The line of the file that begins it.
+    pub line: usize,
+}
+
+impl Transition {
+    /// Gives the state entered when starting from `from`.
+    #[must_use]
+    pub fn target<'a>(&'a self, from: &'a str) -> &'a str {
+        self.to.as_deref().unwrap_or(from)
+    }
+}
+
+/// Who answers a check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum CheckSource {
+    /// An officer looks and records.
+    Officer,
+    /// A register of this name is asked; an officer can record its answer.
+    Register(String),
+}
+
+/// What a blocking answer means for the applicant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Consequence {
+    /// The application can be refused on it.
+    Refuse,
+    /// The applicant is asked for something first.
+    Ask,
+}
+
+/// One question that the office must have answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckRule {
+    /// Name, camelCase, unique in the definition.
+    pub id: String,
+    /// What it asks, by language.
+    pub title: Texts,
+    /// Who answers.
+    pub source: CheckSource,
+    /// Working days until an answer is due.
+    pub due_working_days: u32,
+    /// The outcomes that block, and what each means. `clear` never blocks.
+    pub blocking: Vec<(Outcome, Consequence)>,
+    /// The line of the file that begins it.
+    pub line: usize,
+}
+
+/// When a fee must have been paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FeePosition {
+    /// Before the application is taken in.
+    BeforeAcceptance,
+    /// Before the permit is handed over.
+    BeforeHandover,
+}
+
+/// Money that an application owes at some point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FeeRule {
+    /// Name, camelCase, unique in the definition.
+    pub id: String,
+    /// What it is, by language.
+    pub title: Texts,
+    /// The rate's name in `rates.toml`.
+    pub rate: String,
+    /// When it must have been paid.
+    pub position: FeePosition,
+    /// Whether the form's `prepaidMonths` multiplies it.
+    pub per_month: bool,
+    /// The line of the file that begins it.
+    pub line: usize,
+}
+
+/// A document that the applicant hands in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentRule {
+    /// Name, camelCase, unique in the definition.
+    pub id: String,
+    /// What it is, by language.
+    pub title: Texts,
+    /// Whether an application can be handed in without it.
+    pub required: bool,
+    /// The line of the file that begins it.
+    pub line: usize,
+}
+
+/// The statutory term.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClockRule {
+    /// Its length in working days; day one is the next working day after the start.
+    pub working_days: u32,
+    /// The states in which it stands still.
+    pub stands_still_in: Vec<String>,
+    /// The article that sets it.
+    pub basis: String,
+    /// The line of the file that begins it.
+    pub line: usize,
+}
+
+/// How long a permit is valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum PermitTerm {
+    /// So many months from issue.
+    Months(u32),
+    /// Until the contract ends, at most so many years from issue.
+    ContractUpToYears(u32),
+}
+
+/// Something that must be done after issue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Duty {
+    /// Name, camelCase, unique in the definition.
+    pub id: String,
+    /// What it is, by language.
+    pub title: Texts,
+    /// In words: how long after what.
+    pub within: Texts,
+    /// The article that sets it.
+    pub basis: String,
+    /// The line of the file that begins it.
+    pub line: usize,
+}
+
+/// The permit that a track leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PermitRule {
+    /// How long it is valid.
+    pub term: PermitTerm,
+    /// The fee whose months carry it; `None`: valid for the whole term at once.
+    pub paid_by: Option<String>,
+    /// What its holder or the employer owes afterwards.
+    pub duties: Vec<Duty>,
+    /// The line of the file that begins it.
+    pub line: usize,
+}
+
+/// One version of one track.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Definition {
+    /// The track's name, kebab-case; the file is named after it.
+    pub track: String,
+    /// The version; applications stay with the one they were opened under.
+    pub version: u32,
+    /// What the track is called, by language.
+    pub title: Texts,
+    /// The law it follows.
+    pub law: String,
+    /// The first day on which applications can be opened under it.
+    pub in_force_from: NaiveDate,
+    /// The last such day.
+    pub in_force_to: Option<NaiveDate>,
+    /// The roles that may apply.
+    pub applicants: Vec<Role>,
+    /// The form's required sections (names of [`crate::domain::form::FIELDS`]).
+    pub required_fields: Vec<String>,
+    /// The documents.
+    pub documents: Vec<DocumentRule>,
+    /// The checks.
+    pub checks: Vec<CheckRule>,
+    /// The fees.
+    pub fees: Vec<FeeRule>,
+    /// The statutory clock.
+    pub clock: ClockRule,
+    /// The permit.
+    pub permit: PermitRule,
+    /// The states, in the order of the file.
+    pub states: Vec<State>,
+    /// The transitions, in the order of the file.
+    pub transitions: Vec<Transition>,
+}
+
+impl Definition {
+    /// Finds a state.
+    #[must_use]
+    pub fn state(&self, id: &str) -> Option<&State> {
+        self.states.iter().find(|state| state.id == id)
+    }
+
+    /// Gives the state in which applications begin (rule W02 proves that there is exactly one).
+    #[must_use]
+    pub fn initial(&self) -> Option<&State> {
+        self.states.iter().find(|state| state.initial)
+    }
+
+    /// Gives the transitions that `command` can take from `state`.
+    pub fn transitions_for<'a>(
+        &'a self,
+        state: &'a str,
+        command: CommandName,
+    ) -> impl Iterator<Item = &'a Transition> + 'a {
+        self.transitions
+            .iter()
+            .filter(move |t| t.command == command && t.from.iter().any(|from| from == state))
+    }
+
+    /// Finds a fee.
+    #[must_use]
+    pub fn fee(&self, id: &str) -> Option<&FeeRule> {
+        self.fees.iter().find(|fee| fee.id == id)
+    }
+
+    /// Finds a check.
+    #[must_use]
+    pub fn check(&self, id: &str) -> Option<&CheckRule> {
+        self.checks.iter().find(|check| check.id == id)
+    }
+
+    /// Tells whether `command` can issue a permit, and so needs a number at hand.
+    #[must_use]
+    pub fn issues_permit(&self, command: CommandName) -> bool {
+        self.transitions
+            .iter()
+            .any(|t| t.command == command && t.effects.contains(&Effect::IssuePermit))
+    }
+}
