@@ -1,0 +1,138 @@
+//! The tables as diesel sees them; `tests/it/schema.rs` compares each column with the migrated database.
+
+diesel::table! {
+    /// Territorial offices.
+    units (code) { code -> Text, title -> Text, region -> Text, time_zone -> Text, }
+}
+
+diesel::table! {
+    /// People who can log in.
+    accounts (id) {
+        id -> Uuid, email -> Text, name -> Text, role -> Text, unit_code -> Nullable<Text>,
+        password_hash -> Text, created_at -> Timestamptz, disabled_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// Logged-in sessions.
+    sessions (id) {
+        id -> Uuid, account_id -> Uuid, created_at -> Timestamptz, expires_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// Refresh tokens by digest, used once each.
+    refresh_tokens (digest) {
+        digest -> Binary, session_id -> Uuid, issued_at -> Timestamptz, used_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// Workflow files in use.
+    workflow_definitions (track, version) {
+        track -> Text, version -> Integer, digest -> Binary, source -> Text, registered_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// The steps that event rows may record.
+    allowed_transitions (track, workflow_version, command, from_state, to_state) {
+        track -> Text, workflow_version -> Integer, command -> Text, from_state -> Text, to_state -> Text,
+    }
+}
+
+diesel::table! {
+    /// Applications.
+    applications (id) {
+        id -> Uuid, reference -> Text, track -> Text, workflow_version -> Integer, unit_code -> Text,
+        applicant_id -> Uuid, state -> Text, phase -> Text, version -> Integer, created_at -> Timestamptz,
+        state_since -> Timestamptz, submitted_at -> Nullable<Timestamptz>, due_on -> Nullable<Date>,
+        escalated_at -> Nullable<Timestamptz>, person_key -> Nullable<Text>, person_name -> Nullable<Text>,
+        birth_date -> Nullable<Date>, form -> Jsonb, documents -> Jsonb, clock -> Nullable<Jsonb>,
+        information -> Jsonb, decision -> Nullable<Jsonb>, proposal -> Nullable<Jsonb>, hands -> Jsonb,
+        claimed_by -> Nullable<Uuid>, claimed_until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// Checks of applications.
+    checks (application_id, id) {
+        application_id -> Uuid, id -> Text, asked_at -> Timestamptz, due_on -> Date,
+        outcome -> Nullable<Text>, answered_at -> Nullable<Timestamptz>, answered_by -> Nullable<Uuid>,
+        note -> Nullable<Text>, overridden_by -> Nullable<Uuid>, overridden_at -> Nullable<Timestamptz>,
+        override_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    /// Amounts owed.
+    charges (id) {
+        id -> Uuid, application_id -> Uuid, fee -> Text, uin -> Text, amount_kopecks -> BigInt,
+        paid_kopecks -> BigInt, rule -> Text, created_at -> Timestamptz, status -> Text,
+    }
+}
+
+diesel::table! {
+    /// Money received.
+    payments (id) {
+        id -> Uuid, provider_id -> Text, uin -> Nullable<Text>, amount_kopecks -> BigInt,
+        paid_at -> Timestamptz, received_at -> Timestamptz, payer -> Nullable<Text>,
+        recorded_by -> Nullable<Uuid>, charge_id -> Nullable<Uuid>, status -> Text,
+    }
+}
+
+diesel::table! {
+    /// Permits.
+    permits (number) {
+        number -> Text, application_id -> Uuid, status -> Text, holder_name -> Text, territory -> Text,
+        profession -> Nullable<Text>, issued_on -> Date, paid_through -> Nullable<Date>, ends_on -> Date,
+        closed_on -> Nullable<Date>,
+    }
+}
+
+diesel::table! {
+    /// The append-only log.
+    events (id) {
+        id -> Uuid, at -> Timestamptz, kind -> Text, actor_id -> Nullable<Uuid>, actor_role -> Text,
+        unit_code -> Nullable<Text>, application_id -> Nullable<Uuid>, seq -> Nullable<Integer>,
+        track -> Nullable<Text>, workflow_version -> Nullable<Integer>, command -> Nullable<Text>,
+        from_state -> Nullable<Text>, to_state -> Nullable<Text>, content -> Jsonb,
+    }
+}
+
+diesel::table! {
+    /// Answers kept for repeated requests.
+    idempotency_keys (account_id, key) {
+        account_id -> Uuid, key -> Text, fingerprint -> Binary, status -> Integer,
+        etag -> Nullable<Text>, location -> Nullable<Text>, body -> Text, created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// Work to be done later.
+    jobs (id) {
+        id -> BigInt, kind -> Text, key -> Text, payload -> Jsonb, run_at -> Timestamptz,
+        attempts -> Integer, leased_until -> Nullable<Timestamptz>, last_error -> Nullable<Text>,
+        finished_at -> Nullable<Timestamptz>, outcome -> Nullable<Text>, created_at -> Timestamptz,
+    }
+}
+
+diesel::joinable!(accounts -> units (unit_code));
+diesel::joinable!(sessions -> accounts (account_id));
+diesel::joinable!(refresh_tokens -> sessions (session_id));
+diesel::joinable!(applications -> units (unit_code));
+diesel::joinable!(permits -> applications (application_id));
+diesel::joinable!(charges -> applications (application_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    units,
+    accounts,
+    sessions,
+    refresh_tokens,
+    applications,
+    permits,
+    charges,
+    payments,
+    checks,
+    events,
+);
