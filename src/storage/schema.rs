@@ -1,4 +1,5 @@
 //! The tables as diesel sees them; `tests/it/schema.rs` compares each column with the migrated database.
+#![allow(missing_docs)]
 
 diesel::table! {
     /// Territorial offices.
