@@ -11,7 +11,6 @@ use chrono::{Datelike, NaiveDate, Weekday};
 use serde::{Deserialize, Serialize};
 
 pub use file::CalendarError;
-pub(in crate::domain) use file::line_at;
 
 use crate::domain::identity::CountryCode;
 
