@@ -11,6 +11,7 @@ use chrono::{Datelike, NaiveDate, Weekday};
 use serde::{Deserialize, Serialize};
 
 pub use file::CalendarError;
+pub(in crate::domain) use file::line_at;
 
 use crate::domain::identity::CountryCode;
 
