@@ -286,11 +286,7 @@ pub struct Opening {
 ///
 /// # Errors
 /// [`Rejection::Forbidden`] when the actor's role may not apply on this track.
-pub fn open(
-    opening: Opening,
-    actor: &Actor,
-    context: &Context<'_>,
-) -> Result<Step, Rejection> {
+pub fn open(opening: Opening, actor: &Actor, context: &Context<'_>) -> Result<Step, Rejection> {
     let forbidden = || Rejection::Forbidden { parties: vec![Party::Applicant] };
     let Actor::User { id: applicant, role, .. } = actor else { return Err(forbidden()) };
     if !context.definition.applicants.contains(role) {
