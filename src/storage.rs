@@ -3,6 +3,8 @@
 //! Functions here are `load` (must exist), `find` (may not), `list`, `insert`, `apply`, `claim`, `release`.
 //! Every function is one statement unless its doc says otherwise. Look next at [`applications`], the hot path.
 
+pub mod migrate;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
