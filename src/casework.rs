@@ -24,6 +24,7 @@ use crate::domain::application::{Application, Document};
 use crate::domain::event::{Change, Event};
 use crate::domain::fee::Payment;
 use crate::domain::form::Form;
+use crate::domain::queue::Queue;
 use crate::domain::reference::Reference;
 use crate::domain::rules::Rulebook;
 use crate::domain::workflow::command::Command;
@@ -271,7 +272,7 @@ impl Casework {
         .await
     }
 
-    /// Claims the most urgent free application among a unit's states; `None` when nothing is free.
+    /// Claims the most urgent free application in a unit's queue; `None` when nothing is free.
     ///
     /// # Errors
     /// Refused without an idempotency key.
@@ -279,8 +280,7 @@ impl Casework {
         &self,
         ask: &Ask,
         unit: &str,
-        states: &[String],
-        overdue_before: Option<chrono::NaiveDate>,
+        queue: Queue,
         render: Render<'_>,
     ) -> Result<Option<Answer>> {
         let (Some(officer), Some(idempotency)) = (ask.actor.account(), &ask.idempotency) else {
@@ -292,8 +292,7 @@ impl Casework {
             &mut conn,
             &ClaimNext {
                 unit,
-                states,
-                overdue_before,
+                queue,
                 officer,
                 actor: &ask.actor,
                 now,

@@ -6,6 +6,7 @@
 pub mod applications;
 pub mod audit;
 pub mod definitions;
+pub mod migrate;
 pub mod payments;
 pub mod schema;
 

@@ -5,6 +5,7 @@
 //! [`claim_next`].
 
 mod claim;
+mod queue;
 mod write;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -20,6 +21,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use self::claim::{ClaimNext, Claimed, claim_next};
+pub use self::queue::{
+    Place, PublicPermitRow, StatusRow, SummaryRow, count_queues, find_permit, find_status,
+    list_of_applicant, list_queue,
+};
 pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply};
 use super::schema::idempotency_keys as k;
 use super::{Conn, query_failed};

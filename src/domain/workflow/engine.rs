@@ -23,6 +23,7 @@ use crate::domain::actor::{Actor, Party, Role};
 use crate::domain::application::{Application, Document};
 use crate::domain::event::{Act, BuiltIn, Change, Event, Scheduled};
 use crate::domain::form::Form;
+use crate::domain::queue::Queue;
 use crate::domain::reference::Reference;
 use crate::domain::rules::Rulebook;
 
@@ -92,6 +93,8 @@ pub struct Step {
     pub event: Event,
     /// The application as the event leaves it.
     pub after: Application,
+    /// The office queue it waits in now.
+    pub queue: Option<Queue>,
     /// Jobs to enqueue.
     pub schedule: Vec<Scheduled>,
     /// Keys of unfinished jobs to call off.
@@ -322,7 +325,8 @@ pub fn open(opening: Opening, actor: &Actor, context: &Context<'_>) -> Result<St
     let after = Application::open(opening.id, &event)
         .map_err(|error| Rejection::RuleMissing(error.to_string()))?;
     let schedule = deadlines::schedule(&after, context)?;
-    Ok(Step { event, after, schedule, call_off: Vec::new() })
+    let queue = Queue::of(context.definition, &after.state);
+    Ok(Step { event, after, queue, schedule, call_off: Vec::new() })
 }
 
 /// Replaces the form of an application that was not handed in yet.
@@ -498,7 +502,8 @@ fn stay(
     };
     let mut after = application.clone();
     after.apply(&event).map_err(|error| Rejection::RuleMissing(error.to_string()))?;
-    Ok(Step { event, after, schedule: Vec::new(), call_off: Vec::new() })
+    let queue = Queue::of(context.definition, &after.state);
+    Ok(Step { event, after, queue, schedule: Vec::new(), call_off: Vec::new() })
 }
 
 #[cfg(test)]

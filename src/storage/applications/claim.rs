@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::{Array, Binary, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Binary, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{OptionalExtension, QueryResult};
 use diesel_async::RunQueryDsl;
 use serde_json::json;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::super::{Conn, query_failed};
 use crate::domain::actor::Actor;
 use crate::domain::event::{Act, BuiltIn, Change};
+use crate::domain::queue::Queue;
 use crate::error::Result;
 
 /// From which applications to claim, for whom, until when.
@@ -20,10 +21,8 @@ use crate::error::Result;
 pub struct ClaimNext<'a> {
     /// Unit's code.
     pub unit: &'a str,
-    /// The queue's states; each awaits the office.
-    pub states: &'a [String],
-    /// Only what is past its statutory date.
-    pub overdue_before: Option<chrono::NaiveDate>,
+    /// The queue.
+    pub queue: Queue,
     /// The officer's account.
     pub officer: Uuid,
     /// The officer as actor.
@@ -97,19 +96,13 @@ impl QueryFragment<Pg> for Statement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let ask = self.ask;
         let act = Act::BuiltIn(BuiltIn::Claim);
-        out.push_sql("WITH next AS (SELECT id FROM applications WHERE unit_code = ");
-        out.push_bind_param::<Text, str>(ask.unit)?;
-        out.push_sql(" AND state = ANY(");
-        out.push_bind_param::<Array<Text>, [String]>(ask.states)?;
-        out.push_sql(") AND phase <> 'closed' AND (claimed_until IS NULL OR claimed_until <= ");
+        out.push_sql("WITH next AS (SELECT id FROM applications a WHERE ");
+        super::queue::walk_predicate(ask.unit, ask.queue, &ask.now, out.reborrow())?;
+        out.push_sql(" AND (claimed_until IS NULL OR claimed_until <= ");
         out.push_bind_param::<Timestamptz, _>(&ask.now)?;
-        out.push_sql(")");
-        if let Some(today) = &ask.overdue_before {
-            out.push_sql(" AND due_on < ");
-            out.push_bind_param::<diesel::sql_types::Date, _>(today)?;
-        }
         out.push_sql(
-            " ORDER BY due_on, submitted_at, id LIMIT 1 FOR UPDATE SKIP LOCKED), \
+            ") ORDER BY coalesce(due_on, 'infinity'), submitted_at, id LIMIT 1 \
+             FOR UPDATE SKIP LOCKED), \
              moved AS (UPDATE applications a SET version = version + 1, claimed_by = ",
         );
         out.push_bind_param::<SqlUuid, _>(&ask.officer)?;

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::super::{Conn, query_failed};
 use crate::domain::event::{Change, Event};
 use crate::domain::fee::Payment;
+use crate::domain::queue::Queue;
 use crate::domain::workflow::engine::Step;
 use crate::error::{Error, Result};
 
@@ -127,6 +128,7 @@ struct Statement<'a> {
     jobs: Option<JobColumns>,
     answer: Option<&'a KeptAnswer>,
     workflow_version: i32,
+    queue: Option<&'static str>,
 }
 
 struct EventColumns<'a> {
@@ -258,6 +260,7 @@ impl<'a> Statement<'a> {
             payment,
             jobs: (!jobs.kinds.is_empty()).then_some(jobs),
             answer: write.answer.as_ref(),
+            queue: write.step.queue.map(Queue::name),
             workflow_version: i32::try_from(after.workflow_version)
                 .map_err(|e| Error::internal("a workflow version beyond 2^31", e))?,
         })
@@ -393,6 +396,8 @@ impl Statement<'_> {
         out.push_bind_param::<Text, _>(&after.state)?;
         out.push_sql(", phase = ");
         out.push_bind_param::<Text, str>(after.phase.name())?;
+        out.push_sql(", queue = ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.queue)?;
         out.push_sql(", version = version + 1, state_since = ");
         out.push_bind_param::<Timestamptz, _>(&after.state_since)?;
         out.push_sql(", submitted_at = ");

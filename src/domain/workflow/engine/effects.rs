@@ -13,6 +13,7 @@ use crate::domain::event::{Act, Change, Event, Job, Scheduled};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Payment, Uin};
 use crate::domain::ground::Grounds;
 use crate::domain::permit::{Permit, PermitNumber, PermitStatus, add_months};
+use crate::domain::queue::Queue;
 use crate::domain::workflow::command::Command;
 use crate::domain::workflow::definition::{Awaited, CommandName, Effect, PermitTerm, Transition};
 
@@ -508,6 +509,7 @@ impl Draft<'_> {
         }));
         let mut after = self.after;
         after.version = self.event.seq;
-        Ok(Step { event: self.event, after, schedule, call_off })
+        let queue = Queue::of(self.context.definition, &after.state);
+        Ok(Step { event: self.event, after, queue, schedule, call_off })
     }
 }
