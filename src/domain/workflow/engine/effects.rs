@@ -472,12 +472,7 @@ impl Draft<'_> {
             Actor::User { id, role, .. } if role.is_office() => *id,
             Actor::User { .. } | Actor::Timer | Actor::Payments => return Ok(()),
         };
-        let awaits_office = self
-            .context
-            .definition
-            .state(&self.after.state)
-            .is_some_and(|state| state.awaits == Some(Awaited::Office));
-        if awaits_office {
+        if Queue::of(self.context.definition, &self.after.state).is_some() {
             let until = self.context.now + self.context.lease;
             self.change(Change::Claimed { by, until })?;
         }
