@@ -39,14 +39,8 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase in order.
-    pub const ALL: [Self; 6] = [
-        Self::Submission,
-        Self::Checks,
-        Self::Fee,
-        Self::Issuance,
-        Self::InForce,
-        Self::Closed,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Submission, Self::Checks, Self::Fee, Self::Issuance, Self::InForce, Self::Closed];
 
     /// Gives the phase's name as it stands in JSON and in the database.
     #[must_use]
