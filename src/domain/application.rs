@@ -1,1 +1,450 @@
-//! Placeholder while the house is being built.
+//! One application: everything that is known of it, and how events change it.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::checks::Check;
+use super::clock::StatutoryClock;
+use super::event::{Change, Event};
+use super::fee::{Charge, ChargeStatus, Money};
+use super::form::Form;
+use super::ground::Grounds;
+use super::permit::Permit;
+use super::reference::Reference;
+use super::workflow::definition::{CommandName, Phase};
+
+/// A document that was handed in; its bytes lie in the blob store under the digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Document {
+    /// Kind: the document's name in the definition.
+    pub kind: String,
+    /// SHA-256 of the bytes, lower-case hexadecimal.
+    pub digest: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Media type, sniffed from the bytes.
+    pub media_type: String,
+    /// When it was handed in.
+    pub attached_at: DateTime<Utc>,
+}
+
+/// What kind of thing the applicant is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum InformationKind {
+    /// A document.
+    Document,
+    /// A field of the form.
+    Field,
+    /// A personal visit.
+    Visit,
+}
+
+/// One thing the applicant is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InformationItem {
+    /// Number within the application, from 1.
+    pub item: u32,
+    /// Kind.
+    pub kind: InformationKind,
+    /// What exactly.
+    pub subject: String,
+    /// Why.
+    pub reason: String,
+    /// Until when.
+    pub due_on: NaiveDate,
+    /// The answer.
+    pub answer: Option<String>,
+    /// When it was answered.
+    pub answered_at: Option<DateTime<Utc>>,
+    /// Whether it was closed without an answer.
+    pub closed: bool,
+}
+
+impl InformationItem {
+    /// Tells whether an answer is still awaited.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.answer.is_none() && !self.closed
+    }
+}
+
+/// A decision on the application. A refusal without a ground cannot be written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "outcome")]
+pub enum Decision {
+    /// Granted.
+    Granted {
+        /// When.
+        at: DateTime<Utc>,
+        /// By whom.
+        by: Uuid,
+    },
+    /// Refused (at intake or on the merits).
+    Refused {
+        /// When.
+        at: DateTime<Utc>,
+        /// By whom.
+        by: Uuid,
+        /// On what grounds.
+        grounds: Grounds,
+        /// In words.
+        reason: String,
+    },
+}
+
+/// A proposal to annul the permit, waiting for a second officer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Proposal {
+    /// By whom.
+    pub by: Uuid,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// On what grounds.
+    pub grounds: Grounds,
+    /// In words.
+    pub reason: String,
+}
+
+/// A lease that an officer holds on the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    /// Who holds it.
+    pub by: Uuid,
+    /// When it ends by itself.
+    pub until: DateTime<Utc>,
+}
+
+/// Who gave a command, for four eyes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hand {
+    /// The command.
+    pub command: CommandName,
+    /// Who gave it.
+    pub by: Uuid,
+}
+
+/// Everything that is known of one application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Application {
+    /// Id.
+    pub id: Uuid,
+    /// Public reference.
+    pub reference: Reference,
+    /// Track.
+    pub track: String,
+    /// Version of its definition.
+    pub workflow_version: u32,
+    /// Unit's code.
+    pub unit: String,
+    /// Account that opened it.
+    pub applicant: Uuid,
+    /// State.
+    pub state: String,
+    /// Phase of the state.
+    pub phase: Phase,
+    /// Number of its latest event: the ETag.
+    pub version: i32,
+    /// When it was opened.
+    pub created_at: DateTime<Utc>,
+    /// When its state was entered.
+    pub state_since: DateTime<Utc>,
+    /// When it was handed in.
+    pub submitted_at: Option<DateTime<Utc>>,
+    /// What the applicant states.
+    pub form: Form,
+    /// What the applicant handed in.
+    pub documents: Vec<Document>,
+    /// The statutory clock, once it was started.
+    pub clock: Option<StatutoryClock>,
+    /// The date the clock promises; `None` before acceptance and while it stands still.
+    pub due_on: Option<NaiveDate>,
+    /// When the senior officer was told that a deadline has passed; cleared by a new state.
+    pub escalated_at: Option<DateTime<Utc>>,
+    /// The checks.
+    pub checks: Vec<Check>,
+    /// What the applicant was asked for.
+    pub information: Vec<InformationItem>,
+    /// What is and was owed.
+    pub charges: Vec<Charge>,
+    /// The decision.
+    pub decision: Option<Decision>,
+    /// The proposal to annul, while one waits.
+    pub proposal: Option<Proposal>,
+    /// The permit.
+    pub permit: Option<Permit>,
+    /// Who gave which command.
+    pub hands: Vec<Hand>,
+    /// The lease.
+    pub claim: Option<Claim>,
+}
+
+/// Why an event does not fit the application it is applied to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// The first event must open the application.
+    #[error("event {seq} does not open the application")]
+    NotOpened {
+        /// The event's number.
+        seq: i32,
+    },
+    /// Events must come in order without gaps.
+    #[error("event {seq} does not follow version {version}")]
+    OutOfOrder {
+        /// The event's number.
+        seq: i32,
+        /// The version it was applied to.
+        version: i32,
+    },
+    /// The event starts from another state.
+    #[error("event {seq} starts from '{from}', the application is in '{state}'")]
+    WrongState {
+        /// The event's number.
+        seq: i32,
+        /// The state it starts from.
+        from: String,
+        /// The state the application is in.
+        state: String,
+    },
+    /// The event changes something that is not there.
+    #[error("event {seq} changes {what}, which is not there")]
+    Missing {
+        /// The event's number.
+        seq: i32,
+        /// What is missing.
+        what: String,
+    },
+    /// The event leaves the application in another state than it says.
+    #[error("event {seq} says it leads to '{to}', its changes lead to '{state}'")]
+    WrongTarget {
+        /// The event's number.
+        seq: i32,
+        /// The state it names.
+        to: String,
+        /// The state its changes lead to.
+        state: String,
+    },
+}
+
+impl Application {
+    /// Folds events, the first of which opens the application, into its state.
+    ///
+    /// # Errors
+    /// [`ApplyError`] names the first event that does not fit.
+    pub fn replay<'a>(
+        id: Uuid,
+        events: impl IntoIterator<Item = &'a Event>,
+    ) -> Result<Option<Self>, ApplyError> {
+        let mut application: Option<Self> = None;
+        for event in events {
+            match &mut application {
+                None => application = Some(Self::open(id, event)?),
+                Some(application) => application.apply(event)?,
+            }
+        }
+        Ok(application)
+    }
+
+    /// Makes an application from the event that opens it.
+    ///
+    /// # Errors
+    /// [`ApplyError::NotOpened`] when the event does not begin with [`Change::Opened`].
+    pub fn open(id: Uuid, event: &Event) -> Result<Self, ApplyError> {
+        let Some((
+            Change::Opened { reference, track, workflow_version, unit, applicant, form, .. },
+            rest,
+        )) = event.changes.split_first()
+        else {
+            return Err(ApplyError::NotOpened { seq: event.seq });
+        };
+        if event.seq != 1 {
+            return Err(ApplyError::OutOfOrder { seq: event.seq, version: 0 });
+        }
+        let mut application = Self {
+            id,
+            reference: reference.clone(),
+            track: track.clone(),
+            workflow_version: *workflow_version,
+            unit: unit.clone(),
+            applicant: *applicant,
+            state: String::new(),
+            phase: Phase::Submission,
+            version: 1,
+            created_at: event.at,
+            state_since: event.at,
+            submitted_at: None,
+            form: (**form).clone(),
+            documents: Vec::new(),
+            clock: None,
+            due_on: None,
+            escalated_at: None,
+            checks: Vec::new(),
+            information: Vec::new(),
+            charges: Vec::new(),
+            decision: None,
+            proposal: None,
+            permit: None,
+            hands: Vec::new(),
+            claim: None,
+        };
+        for change in rest {
+            application.change(event, change)?;
+        }
+        application.arrives_at(event)?;
+        Ok(application)
+    }
+
+    /// Applies the next event.
+    ///
+    /// # Errors
+    /// [`ApplyError`] when it does not follow.
+    pub fn apply(&mut self, event: &Event) -> Result<(), ApplyError> {
+        if event.seq != self.version + 1 {
+            return Err(ApplyError::OutOfOrder { seq: event.seq, version: self.version });
+        }
+        if event.from != self.state {
+            return Err(ApplyError::WrongState {
+                seq: event.seq,
+                from: event.from.clone(),
+                state: self.state.clone(),
+            });
+        }
+        for change in &event.changes {
+            self.change(event, change)?;
+        }
+        self.version = event.seq;
+        self.arrives_at(event)
+    }
+
+    fn arrives_at(&self, event: &Event) -> Result<(), ApplyError> {
+        if event.to == self.state {
+            return Ok(());
+        }
+        Err(ApplyError::WrongTarget {
+            seq: event.seq,
+            to: event.to.clone(),
+            state: self.state.clone(),
+        })
+    }
+
+    /// Applies one change of an event; the engine uses it to see the effect of what it has decided so far.
+    pub(super) fn change(&mut self, event: &Event, change: &Change) -> Result<(), ApplyError> {
+        let missing = |what: &str| ApplyError::Missing { seq: event.seq, what: what.to_owned() };
+        match change {
+            Change::Opened { .. } => {
+                return Err(ApplyError::OutOfOrder { seq: event.seq, version: self.version });
+            }
+            Change::FormReplaced { form } => self.form = (**form).clone(),
+            Change::DocumentAttached { document } => {
+                self.documents.retain(|known| known.kind != document.kind);
+                self.documents.push(document.clone());
+            }
+            Change::StateEntered { state, phase } => {
+                self.state.clone_from(state);
+                self.phase = *phase;
+                self.state_since = event.at;
+                self.escalated_at = None;
+            }
+            Change::HandedIn => self.submitted_at = Some(event.at),
+            Change::ClockSet { clock, due_on } => {
+                self.clock = Some(clock.clone());
+                self.due_on = *due_on;
+            }
+            Change::ChecksOpened { checks } => self.checks.clone_from(checks),
+            Change::FindingRecorded { check, finding } => {
+                let known = self.check_mut(check).ok_or_else(|| missing(check))?;
+                known.finding = Some(finding.clone());
+                known.overridden = None;
+            }
+            Change::FindingOverridden { check, overridden } => {
+                let known = self.check_mut(check).ok_or_else(|| missing(check))?;
+                known.overridden = Some(overridden.clone());
+            }
+            Change::InformationAsked { items } => self.information.extend(items.iter().cloned()),
+            Change::InformationAnswered { item, answer } => {
+                let known = self
+                    .information
+                    .iter_mut()
+                    .find(|known| known.item == *item)
+                    .ok_or_else(|| missing("an information item"))?;
+                known.answer = Some(answer.clone());
+                known.answered_at = Some(event.at);
+            }
+            Change::InformationClosed => {
+                for item in self.information.iter_mut().filter(|item| item.is_open()) {
+                    item.closed = true;
+                }
+            }
+            Change::ChargeCreated { charge } => self.charges.push(charge.clone()),
+            Change::PaymentBooked { charge, amount, status, .. } => {
+                let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
+                known.paid = known.paid.checked_add(*amount).ok_or_else(|| missing("room"))?;
+                known.status = *status;
+            }
+            Change::ChargeAnnulled { charge } => {
+                let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
+                known.status = ChargeStatus::Annulled;
+            }
+            Change::Decided { decision } => self.decision = Some(decision.clone()),
+            Change::AnnulmentProposed { proposal } => self.proposal = Some(proposal.clone()),
+            Change::ProposalDropped => self.proposal = None,
+            Change::PermitIssued { permit } => self.permit = Some(permit.clone()),
+            Change::PermitEnded { status, on } => {
+                let permit = self.permit.as_mut().ok_or_else(|| missing("a permit"))?;
+                permit.status = *status;
+                permit.closed_on = Some(*on);
+            }
+            Change::Escalated => self.escalated_at = Some(event.at),
+            Change::Claimed { by, until } => {
+                self.claim = Some(Claim { by: *by, until: *until });
+            }
+            Change::ClaimReleased => self.claim = None,
+            Change::HandLaid { command, by } => {
+                let hand = Hand { command: *command, by: *by };
+                if !self.hands.contains(&hand) {
+                    self.hands.push(hand);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_mut(&mut self, id: &str) -> Option<&mut Check> {
+        self.checks.iter_mut().find(|check| check.id == id)
+    }
+
+    fn charge_mut(&mut self, id: Uuid) -> Option<&mut Charge> {
+        self.charges.iter_mut().find(|charge| charge.id == id)
+    }
+
+    /// Gives the latest charge of a fee that was not annulled.
+    #[must_use]
+    pub fn charge_of(&self, fee: &str) -> Option<&Charge> {
+        self.charges
+            .iter()
+            .rev()
+            .find(|charge| charge.fee == fee && charge.status != ChargeStatus::Annulled)
+    }
+
+    /// Gives the lease that is still running at `now`.
+    #[must_use]
+    pub fn claim_at(&self, now: DateTime<Utc>) -> Option<&Claim> {
+        self.claim.as_ref().filter(|claim| claim.until > now)
+    }
+
+    /// Gives the sum of what is owed and not yet paid.
+    #[must_use]
+    pub fn outstanding(&self) -> Money {
+        self.charges
+            .iter()
+            .filter(|charge| charge.status == ChargeStatus::Open)
+            .fold(Money::ZERO, |sum, charge| sum.checked_add(charge.outstanding()).unwrap_or(sum))
+    }
+}

@@ -1,1 +1,300 @@
-//! Placeholder while the house is being built.
+//! What happened: an event, and the changes it made. The fold of an application's events is its state.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::actor::{Actor, Role};
+use super::application::{Decision, Document, InformationItem, Proposal};
+use super::checks::{Check, Finding, Override};
+use super::clock::StatutoryClock;
+use super::fee::{Charge, ChargeStatus, Money};
+use super::form::Form;
+use super::permit::{Permit, PermitStatus};
+use super::reference::Reference;
+use super::workflow::definition::{CommandName, Phase};
+
+/// One change to an application. Events carry these in order; [`super::application::Application::apply`] folds them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "change")]
+pub enum Change {
+    /// The application came to be.
+    Opened {
+        /// Public reference.
+        reference: Reference,
+        /// Track.
+        track: String,
+        /// Version of its definition.
+        workflow_version: u32,
+        /// Unit's code.
+        unit: String,
+        /// Account that opened it.
+        applicant: Uuid,
+        /// Role of that account.
+        applicant_role: Role,
+        /// What was stated.
+        form: Box<Form>,
+    },
+    /// The form was replaced.
+    FormReplaced {
+        /// What is stated now.
+        form: Box<Form>,
+    },
+    /// A document was handed in, in place of an earlier one of its kind.
+    DocumentAttached {
+        /// The document.
+        document: Document,
+    },
+    /// A state was entered (also when it is the same again).
+    StateEntered {
+        /// The state.
+        state: String,
+        /// Its phase.
+        phase: Phase,
+    },
+    /// The application was handed in.
+    HandedIn,
+    /// The statutory clock is now this: started, suspended, resumed or stopped.
+    ClockSet {
+        /// The clock.
+        clock: StatutoryClock,
+        /// The date it promises; `None` while it stands still.
+        due_on: Option<NaiveDate>,
+    },
+    /// Checks were asked.
+    ChecksOpened {
+        /// The checks.
+        checks: Vec<Check>,
+    },
+    /// A check was answered.
+    FindingRecorded {
+        /// The check.
+        check: String,
+        /// The answer.
+        finding: Finding,
+    },
+    /// A blocking answer was set aside.
+    FindingOverridden {
+        /// The check.
+        check: String,
+        /// Who, when, why.
+        overridden: Override,
+    },
+    /// The applicant was asked for things.
+    InformationAsked {
+        /// The things.
+        items: Vec<InformationItem>,
+    },
+    /// One thing was answered.
+    InformationAnswered {
+        /// Its number.
+        item: u32,
+        /// The answer.
+        answer: String,
+    },
+    /// What was asked and not answered is closed.
+    InformationClosed,
+    /// An amount is owed.
+    ChargeCreated {
+        /// The charge.
+        charge: Charge,
+    },
+    /// Money was booked on a charge.
+    PaymentBooked {
+        /// The charge.
+        charge: Uuid,
+        /// The provider's id of the payment.
+        payment: String,
+        /// How much.
+        amount: Money,
+        /// The charge's status afterwards.
+        status: ChargeStatus,
+    },
+    /// A charge is owed no more.
+    ChargeAnnulled {
+        /// The charge.
+        charge: Uuid,
+    },
+    /// A decision was made.
+    Decided {
+        /// The decision.
+        decision: Decision,
+    },
+    /// Annulment was proposed.
+    AnnulmentProposed {
+        /// The proposal.
+        proposal: Proposal,
+    },
+    /// The proposal was dropped.
+    ProposalDropped,
+    /// A permit was issued.
+    PermitIssued {
+        /// The permit.
+        permit: Permit,
+    },
+    /// The permit ended.
+    PermitEnded {
+        /// How.
+        status: PermitStatus,
+        /// The first day on which it is not in force.
+        on: NaiveDate,
+    },
+    /// The senior officer was told that a deadline has passed.
+    Escalated,
+    /// An officer took a lease.
+    Claimed {
+        /// Who.
+        by: Uuid,
+        /// Until when.
+        until: DateTime<Utc>,
+    },
+    /// The lease ended.
+    ClaimReleased,
+    /// A person gave a command that four eyes look at.
+    HandLaid {
+        /// The command.
+        command: CommandName,
+        /// Who.
+        by: Uuid,
+    },
+}
+
+/// What an actor asked for, under the name that the log shows.
+///
+/// Besides the commands of definitions there are five that every track has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Act {
+    /// A command of the definition.
+    Command(CommandName),
+    /// One of the acts that every track has.
+    BuiltIn(BuiltIn),
+}
+
+/// The acts that every track has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BuiltIn {
+    /// Open an application.
+    Open,
+    /// Replace the form of a draft.
+    AmendForm,
+    /// Hand a document in.
+    AttachDocument,
+    /// Take a lease on an application.
+    Claim,
+    /// Give the lease back.
+    ReleaseClaim,
+}
+
+impl BuiltIn {
+    /// Every built-in act.
+    pub const ALL: [Self; 5] =
+        [Self::Open, Self::AmendForm, Self::AttachDocument, Self::Claim, Self::ReleaseClaim];
+}
+
+impl Act {
+    /// Gives the name that stands in the log and in `allowed_transitions`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Command(command) => command.name(),
+            Self::BuiltIn(BuiltIn::Open) => "open",
+            Self::BuiltIn(BuiltIn::AmendForm) => "amendForm",
+            Self::BuiltIn(BuiltIn::AttachDocument) => "attachDocument",
+            Self::BuiltIn(BuiltIn::Claim) => "claim",
+            Self::BuiltIn(BuiltIn::ReleaseClaim) => "releaseClaim",
+        }
+    }
+
+    /// Gives the past-tense kind of the event.
+    #[must_use]
+    pub const fn event(self) -> &'static str {
+        match self {
+            Self::Command(command) => command.event(),
+            Self::BuiltIn(BuiltIn::Open) => "opened",
+            Self::BuiltIn(BuiltIn::AmendForm) => "formAmended",
+            Self::BuiltIn(BuiltIn::AttachDocument) => "documentAttached",
+            Self::BuiltIn(BuiltIn::Claim) => "claimed",
+            Self::BuiltIn(BuiltIn::ReleaseClaim) => "claimReleased",
+        }
+    }
+}
+
+/// One entry of an application's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// Id, time-ordered.
+    pub id: Uuid,
+    /// Number within the application, from 1 without gaps: the application's version afterwards.
+    pub seq: i32,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What was asked for.
+    pub act: Act,
+    /// Who asked.
+    pub actor: Actor,
+    /// The state before; empty for the opening.
+    pub from: String,
+    /// The state after.
+    pub to: String,
+    /// The command's contents, as given.
+    pub request: Value,
+    /// What it changed, in order.
+    pub changes: Vec<Change>,
+}
+
+/// Work to be done after the transaction, written in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
+pub enum Job {
+    /// Give a timer command when a deadline has passed.
+    Timer {
+        /// The application.
+        application: Uuid,
+        /// The command.
+        command: CommandName,
+    },
+    /// Send a message to the applicant.
+    Mail {
+        /// The application.
+        application: Uuid,
+        /// The message's name, one of [`super::workflow::definition::MESSAGES`].
+        message: String,
+        /// The event that caused it.
+        event: Uuid,
+    },
+}
+
+/// A [`Job`] and when to run it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The job.
+    pub job: Job,
+    /// Not before.
+    pub run_at: DateTime<Utc>,
+}
+
+impl Job {
+    /// Gives the name of the job's kind, as it stands in the database.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Timer { .. } => "timer",
+            Self::Mail { .. } => "mail",
+        }
+    }
+
+    /// Gives the key under which two unfinished jobs are one.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Timer { application, command } => {
+                format!("timer:{application}:{}", command.name())
+            }
+            Self::Mail { event, message, .. } => format!("mail:{event}:{message}"),
+        }
+    }
+}
