@@ -1,5 +1,200 @@
-//! Placeholder while the house is being built.
-#![allow(missing_docs)]
+//! Money owed and money paid: amounts, the number that links the two (UIN), charges and payments.
+//!
+//! What an amount is reckoned from is the rules' business ([`crate::domain::rules`]); which payment meets
+//! which charge is decided by casework.
+
+mod uin;
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+use uuid::Uuid;
+
+pub use uin::{Uin, UinError};
+
+/// Holds an amount of Russian roubles in kopecks, never negative.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(try_from = "i64", into = "i64")]
 pub struct Money(i64);
+
+/// Says that an amount was below zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("Give an amount in kopecks that is zero or more.")]
+pub struct NegativeAmount;
+
+impl Money {
+    /// Nothing: 0 kopecks.
+    pub const ZERO: Self = Self(0);
+
+    /// Makes an amount of `kopecks`, or `None` below zero.
+    #[must_use]
+    pub const fn from_kopecks(kopecks: i64) -> Option<Self> {
+        if kopecks < 0 { None } else { Some(Self(kopecks)) }
+    }
+
+    /// Gives the amount in kopecks.
+    #[must_use]
+    pub const fn kopecks(self) -> i64 {
+        self.0
+    }
+
+    /// Adds, or gives `None` where the sum is too large to hold.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
+    /// Takes `other` away, or gives `None` where less than nothing would be left.
+    #[must_use]
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.0.checked_sub(other.0).and_then(Self::from_kopecks)
+    }
+}
+
+impl fmt::Display for Money {
+    /// Writes roubles, a point, two digits of kopecks and the currency: `4200.00 RUB`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02} RUB", self.0 / 100, self.0 % 100)
+    }
+}
+
+impl TryFrom<i64> for Money {
+    type Error = NegativeAmount;
+
+    fn try_from(kopecks: i64) -> Result<Self, Self::Error> {
+        Self::from_kopecks(kopecks).ok_or(NegativeAmount)
+    }
+}
+
+impl From<Money> for i64 {
+    fn from(money: Money) -> Self {
+        money.0
+    }
+}
+
+/// Tells how a charge stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ChargeStatus {
+    /// Something is still to be paid.
+    Open,
+    /// Paid in full.
+    Settled,
+    /// Withdrawn; nothing is owed any more.
+    Annulled,
+}
+
+/// Holds one amount that an applicant owes, frozen when it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Charge {
+    /// The charge's id.
+    pub id: Uuid,
+    /// The id of the fee in the workflow's definition.
+    pub fee: String,
+    /// The number that a payment quotes.
+    pub uin: Uin,
+    /// The amount owed; a later change of rates does not touch it.
+    pub amount: Money,
+    /// The formula in plain words with its inputs, such as
+    /// `1200.00 × 2.842 × 2.9323 × 1 month, cut to whole roubles`.
+    pub rule: String,
+    /// When the charge was made.
+    pub created_at: DateTime<Utc>,
+    /// The sum of the payments matched to it so far.
+    pub paid: Money,
+    /// How the charge stands.
+    pub status: ChargeStatus,
+}
+
+impl Charge {
+    /// Gives what is still to be paid: zero when annulled, paid in full or overpaid.
+    #[must_use]
+    pub fn outstanding(&self) -> Money {
+        match self.status {
+            ChargeStatus::Annulled => Money::ZERO,
+            ChargeStatus::Open | ChargeStatus::Settled => {
+                self.amount.checked_sub(self.paid).unwrap_or(Money::ZERO)
+            }
+        }
+    }
+}
+
+/// Holds one payment as the provider reported it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Payment {
+    /// The provider's own id; a payment reported twice has the same one.
+    pub provider_id: String,
+    /// The number quoted, if the payer gave one.
+    pub uin: Option<Uin>,
+    /// The amount paid.
+    pub amount: Money,
+    /// When the payer paid, by the provider's account.
+    pub paid_at: DateTime<Utc>,
+    /// The payer's identity document as the provider passed it on, for payments without a UIN.
+    pub payer: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn money(kopecks: i64) -> Money {
+        Money::from_kopecks(kopecks).unwrap()
+    }
+
+    fn charge(amount: i64, paid: i64, status: ChargeStatus) -> Charge {
+        Charge {
+            id: Uuid::nil(),
+            fee: "state-duty".into(),
+            uin: Uin::compose("188", 1),
+            amount: money(amount),
+            rule: "4200.00".into(),
+            created_at: DateTime::UNIX_EPOCH,
+            paid: money(paid),
+            status,
+        }
+    }
+
+    #[test]
+    fn money_is_never_negative() {
+        assert_eq!(Money::from_kopecks(-1), None);
+        assert_eq!(money(1).checked_sub(money(2)), None);
+        assert!(serde_json::from_str::<Money>("-1").is_err());
+    }
+
+    #[test]
+    fn money_adds_and_subtracts_without_overflow() {
+        assert_eq!(money(420_000).checked_add(money(1)), Some(money(420_001)));
+        assert_eq!(money(i64::MAX).checked_add(money(1)), None);
+        assert_eq!(money(420_000).checked_sub(money(420_000)), Some(Money::ZERO));
+    }
+
+    #[test]
+    fn money_is_shown_in_roubles_and_serialised_in_kopecks() {
+        assert_eq!(money(420_000).to_string(), "4200.00 RUB");
+        assert_eq!(money(5).to_string(), "0.05 RUB");
+        assert_eq!(serde_json::to_string(&money(420_000)).unwrap(), "420000");
+    }
+
+    #[test]
+    fn what_is_outstanding_never_falls_below_nothing() {
+        assert_eq!(charge(100, 40, ChargeStatus::Open).outstanding(), money(60));
+        assert_eq!(charge(100, 100, ChargeStatus::Settled).outstanding(), Money::ZERO);
+        assert_eq!(charge(100, 140, ChargeStatus::Settled).outstanding(), Money::ZERO);
+        assert_eq!(charge(100, 0, ChargeStatus::Annulled).outstanding(), Money::ZERO);
+    }
+
+    #[test]
+    fn a_charge_survives_serialisation_in_camel_case() {
+        let charge = charge(100, 0, ChargeStatus::Open);
+        let json = serde_json::to_value(&charge).unwrap();
+        assert_eq!(json["createdAt"], "1970-01-01T00:00:00Z");
+        assert_eq!((&json["amount"], &json["status"]), (&100.into(), &"open".into()));
+        assert_eq!(serde_json::from_value::<Charge>(json).unwrap(), charge);
+    }
+}
