@@ -1,1 +1,303 @@
-//! Placeholder while the house is being built.
+//! The statutory clock: until when the law allows the office to decide, and why until then.
+//!
+//! The due date is never stored here: it is reckoned each time from start, length and every interval in
+//! which the clock stood still. Which state starts, stops or suspends it is the workflow's business.
+//!
+//! The rule: working days of the unit's calendar are counted from the day after acceptance. A suspension
+//! takes out the days after the one on which the applicant was asked, up to and including that of the
+//! answer; so the day of asking still counts, and counting goes on with the day after the answer, as it
+//! began with the day after acceptance. Intervals may overlap or lie within each other.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::calendar::{Calendar, DayKind, MissingYear, next_day};
+
+/// Holds the statutory term of one application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatutoryClock {
+    /// The local date of acceptance; the working day after it is day one.
+    pub started_on: NaiveDate,
+    /// The term in working days.
+    pub length: u32,
+    /// Every interval in which the clock stood or stands still.
+    pub suspensions: Vec<Suspension>,
+    /// The local date of the decision; `None` while it is awaited.
+    pub stopped_on: Option<NaiveDate>,
+}
+
+/// Holds one interval in which the clock stands still: the days after `from`, up to and including `to`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suspension {
+    /// The day on which the applicant was asked; it still counts.
+    pub from: NaiveDate,
+    /// The day of the answer, the last that does not count; `None` while it is awaited.
+    pub to: Option<NaiveDate>,
+    /// Why the clock stands still.
+    pub reason: String,
+}
+
+impl Suspension {
+    fn covers(&self, date: NaiveDate) -> bool {
+        self.from < date && self.to.is_none_or(|to| date <= to)
+    }
+}
+
+/// Says why the clock cannot be suspended, resumed or stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClockError {
+    /// The clock stands still already.
+    #[error("The clock has stood still since {since}; resume it first.")]
+    AlreadySuspended {
+        /// The day on which the applicant was asked.
+        since: NaiveDate,
+    },
+    /// The clock runs.
+    #[error("The clock is running; only a suspended clock can be resumed.")]
+    NotSuspended,
+    /// The decision has been made.
+    #[error("The clock was stopped on {on}; nothing can be changed after the decision.")]
+    AlreadyStopped {
+        /// The day of the decision.
+        on: NaiveDate,
+    },
+    /// The day lies before the last thing that happened to the clock.
+    #[error("Give a day that is not before {last}, the last entry of the clock.")]
+    BeforeLastEntry {
+        /// The day of the last entry.
+        last: NaiveDate,
+    },
+}
+
+/// Tells why a day counts or does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DayReason {
+    /// The day of acceptance, which is not counted.
+    Start,
+    /// A weekday that is worked; counted.
+    Counted,
+    /// A Saturday or Sunday that is worked; counted.
+    WorkingWeekend,
+    /// A Saturday or Sunday that is off.
+    Weekend,
+    /// A weekday that is off.
+    Holiday,
+    /// A working day on which the clock stood still.
+    Suspended,
+}
+
+/// Explains one day of the term.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedDay {
+    /// The day.
+    pub date: NaiveDate,
+    /// Which day of the term it is, from 1; `None` when it is not counted.
+    pub counted: Option<u32>,
+    /// Why it counts or does not.
+    pub why: DayReason,
+}
+
+/// Explains a due date day by day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The local date of acceptance.
+    pub started_on: NaiveDate,
+    /// The term in working days.
+    pub length: u32,
+    /// The rule of counting, in plain words.
+    pub rule: String,
+    /// The last day of the term; `None` while the clock stands still before it.
+    pub due_on: Option<NaiveDate>,
+    /// Every interval in which the clock stood or stands still, with its reason.
+    pub suspensions: Vec<Suspension>,
+    /// Every day from the start to the due date, or to the day on which the clock came to stand still.
+    pub days: Vec<ExplainedDay>,
+}
+
+const RULE: &str = "Working days are counted, the first being the working day after acceptance. While the \
+                    applicant is awaited the clock stands still: the day of the request counts, the days \
+                    after it up to and including the day of the answer do not.";
+
+impl StatutoryClock {
+    /// Starts a clock of `length` working days on the local date of acceptance.
+    #[must_use]
+    pub fn start(on: NaiveDate, length: u32) -> Self {
+        Self { started_on: on, length, suspensions: Vec::new(), stopped_on: None }
+    }
+
+    /// Gives the last day of the term, or `None` while the clock stands still before reaching it.
+    ///
+    /// A suspension that begins on or after the due date does not move it: what is late stays late.
+    ///
+    /// # Errors
+    ///
+    /// [`MissingYear`] when the term runs into a year without a calendar.
+    pub fn due_on(&self, calendar: &Calendar) -> Result<Option<NaiveDate>, MissingYear> {
+        self.walk(calendar, |_| {})
+    }
+
+    /// Tells whether the term ended before `today`, or before the decision where there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`MissingYear`] when the term runs into a year without a calendar.
+    pub fn is_overdue(&self, today: NaiveDate, calendar: &Calendar) -> Result<bool, MissingYear> {
+        let until = self.until(today);
+        Ok(self.due_on(calendar)?.is_some_and(|due| until > due))
+    }
+
+    /// Gives how many days of the term are left after `today` (after the decision where there is one).
+    ///
+    /// It stays the same while the clock stands still, is zero on the due date and below zero by each
+    /// counted day after it.
+    ///
+    /// # Errors
+    ///
+    /// [`MissingYear`] when a day up to `today` lies in a year without a calendar.
+    pub fn working_days_left(
+        &self,
+        today: NaiveDate,
+        calendar: &Calendar,
+    ) -> Result<i64, MissingYear> {
+        let until = self.until(today);
+        let (mut date, mut left) = (self.started_on, i64::from(self.length));
+        while date < until && !self.stands_still_for_good_after(date) {
+            date = next_day(date)?;
+            left -= i64::from(is_counted(self.judge(date, calendar)?));
+        }
+        Ok(left)
+    }
+
+    /// Explains the due date: start, rule, and every day counted or skipped and why.
+    ///
+    /// A day that is off anyway is explained as that, even where the clock stands still.
+    ///
+    /// # Errors
+    ///
+    /// [`MissingYear`] when the term runs into a year without a calendar.
+    pub fn explain(&self, calendar: &Calendar) -> Result<Explanation, MissingYear> {
+        let mut days =
+            vec![ExplainedDay { date: self.started_on, counted: None, why: DayReason::Start }];
+        let due_on = self.walk(calendar, |day| days.push(day))?;
+        Ok(Explanation {
+            started_on: self.started_on,
+            length: self.length,
+            rule: RULE.to_owned(),
+            due_on,
+            suspensions: self.suspensions.clone(),
+            days,
+        })
+    }
+
+    /// Gives the day since which the clock stands still, if it does.
+    #[must_use]
+    pub fn suspended_since(&self) -> Option<NaiveDate> {
+        self.suspensions.iter().filter(|s| s.to.is_none()).map(|s| s.from).min()
+    }
+
+    /// Gives the clock as it is once the applicant has been asked on the day `on`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClockError`] when it stands still or is stopped already, or `on` lies before its last entry.
+    pub fn suspend(&self, on: NaiveDate, reason: impl Into<String>) -> Result<Self, ClockError> {
+        self.can_change(on)?;
+        if let Some(since) = self.suspended_since() {
+            return Err(ClockError::AlreadySuspended { since });
+        }
+        let mut clock = self.clone();
+        clock.suspensions.push(Suspension { from: on, to: None, reason: reason.into() });
+        Ok(clock)
+    }
+
+    /// Gives the clock as it is once the applicant has answered on the day `on`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClockError`] when it runs or is stopped, or `on` lies before its last entry.
+    pub fn resume(&self, on: NaiveDate) -> Result<Self, ClockError> {
+        self.can_change(on)?;
+        if self.suspended_since().is_none() {
+            return Err(ClockError::NotSuspended);
+        }
+        let mut clock = self.clone();
+        for suspension in &mut clock.suspensions {
+            suspension.to.get_or_insert(on);
+        }
+        Ok(clock)
+    }
+
+    /// Gives the clock as it is once the decision has been made on the day `on`, awaited or not.
+    ///
+    /// # Errors
+    ///
+    /// [`ClockError`] when it is stopped already, or `on` lies before its last entry.
+    pub fn stop(&self, on: NaiveDate) -> Result<Self, ClockError> {
+        self.can_change(on)?;
+        Ok(Self { stopped_on: Some(on), ..self.clone() })
+    }
+
+    fn can_change(&self, on: NaiveDate) -> Result<(), ClockError> {
+        if let Some(on) = self.stopped_on {
+            return Err(ClockError::AlreadyStopped { on });
+        }
+        let entries = self.suspensions.iter().map(|s| s.to.unwrap_or(s.from));
+        let last = entries.fold(self.started_on, Ord::max);
+        if on < last { Err(ClockError::BeforeLastEntry { last }) } else { Ok(()) }
+    }
+
+    fn until(&self, today: NaiveDate) -> NaiveDate {
+        self.stopped_on.map_or(today, |stopped| stopped.min(today))
+    }
+
+    /// Tells whether no day after `date` counts as long as nobody resumes the clock.
+    fn stands_still_for_good_after(&self, date: NaiveDate) -> bool {
+        self.suspended_since().is_some_and(|since| since <= date)
+    }
+
+    /// Tells what the calendar and the suspensions say of a day after the start.
+    fn judge(&self, date: NaiveDate, calendar: &Calendar) -> Result<DayReason, MissingYear> {
+        let suspended = self.suspensions.iter().any(|suspension| suspension.covers(date));
+        Ok(match calendar.day_kind(date)? {
+            DayKind::Weekend => DayReason::Weekend,
+            DayKind::Holiday => DayReason::Holiday,
+            DayKind::Working | DayKind::WorkingWeekend if suspended => DayReason::Suspended,
+            DayKind::Working => DayReason::Counted,
+            DayKind::WorkingWeekend => DayReason::WorkingWeekend,
+        })
+    }
+
+    /// Goes through the days of the term in order, showing each to `visit`, and gives the due date.
+    fn walk(
+        &self,
+        calendar: &Calendar,
+        mut visit: impl FnMut(ExplainedDay),
+    ) -> Result<Option<NaiveDate>, MissingYear> {
+        let (mut date, mut count) = (self.started_on, 0);
+        while count < self.length {
+            if self.stands_still_for_good_after(date) {
+                return Ok(None);
+            }
+            date = next_day(date)?;
+            let why = self.judge(date, calendar)?;
+            let counted = is_counted(why).then(|| {
+                count += 1;
+                count
+            });
+            visit(ExplainedDay { date, counted, why });
+        }
+        Ok(Some(date))
+    }
+}
+
+fn is_counted(why: DayReason) -> bool {
+    matches!(why, DayReason::Counted | DayReason::WorkingWeekend)
+}
+
+#[cfg(test)]
+mod tests;
