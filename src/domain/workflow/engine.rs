@@ -1,1 +1,509 @@
-//! Placeholder while the house is being built.
+//! Decides: given an application, a command, who asks and when, what happens, or what stands in the way.
+//!
+//! [`decide`] is pure and total: the same arguments give the same answer, and every command gets one. The order
+//! of questions is fixed, so that a caller learns the most useful thing first: is it yours; may you ever; is the
+//! state right; does a colleague hold it; have you laid hands on it before; does every guard hold. The files
+//! beside this one hold the parts: [`guards`] what must hold, [`effects`] what is done, [`deadlines`] when the
+//! timer acts.
+
+mod deadlines;
+mod effects;
+mod guards;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono_tz::Tz;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+pub use self::guards::Blocked;
+use super::command::Command;
+use super::definition::{Awaited, CommandName, Definition, Phase, State, Transition};
+use crate::domain::actor::{Actor, Party, Role};
+use crate::domain::application::{Application, Document};
+use crate::domain::event::{Act, BuiltIn, Change, Event, Scheduled};
+use crate::domain::form::Form;
+use crate::domain::reference::Reference;
+use crate::domain::rules::Rulebook;
+
+/// The office that an application belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// Code.
+    pub code: String,
+    /// Name.
+    pub title: String,
+    /// Code of the federal subject: the permit's territory.
+    pub region: String,
+    /// Its time zone: where its days begin.
+    pub time_zone: Tz,
+}
+
+/// Values that a decision may use up and that cannot follow from its arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Supplies {
+    /// Id of the event, should there be one.
+    pub event: Uuid,
+    /// Id of a new charge.
+    pub charge: Uuid,
+    /// Serial of a new charge's UIN.
+    pub charge_serial: Option<u64>,
+    /// Serial of a new permit's number.
+    pub permit_serial: Option<u64>,
+}
+
+/// Everything besides application, command and actor that a decision depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The rules: calendar, rates, grounds.
+    pub rules: &'a Rulebook,
+    /// The definition that the application is pinned to.
+    pub definition: &'a Definition,
+    /// The office.
+    pub unit: &'a Unit,
+    /// The instant.
+    pub now: DateTime<Utc>,
+    /// How long an officer's lease lasts.
+    pub lease: TimeDelta,
+    /// Whether the same person has another application under way.
+    pub other_open: bool,
+    /// Ids and serial numbers.
+    pub supplies: Supplies,
+}
+
+impl Context<'_> {
+    /// Gives today's date where the office is.
+    #[must_use]
+    pub fn today(&self) -> NaiveDate {
+        self.local_date(self.now)
+    }
+
+    /// Gives the date of an instant where the office is.
+    #[must_use]
+    pub fn local_date(&self, at: DateTime<Utc>) -> NaiveDate {
+        at.with_timezone(&self.unit.time_zone).date_naive()
+    }
+}
+
+/// What happens: the event to record, the application after it, and the work to enqueue or call off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The event.
+    pub event: Event,
+    /// The application as the event leaves it.
+    pub after: Application,
+    /// Jobs to enqueue.
+    pub schedule: Vec<Scheduled>,
+    /// Keys of unfinished jobs to call off.
+    pub call_off: Vec<String>,
+}
+
+/// One thing wrong with a command's contents, seen against the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Misfit {
+    /// JSON pointer into the command.
+    pub pointer: String,
+    /// Stable code, kebab-case.
+    pub code: &'static str,
+    /// What to do.
+    pub detail: String,
+}
+
+/// Why nothing happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejection {
+    /// The actor has nothing to do with this application.
+    NotYours,
+    /// Nobody of the actor's kind may ever do this.
+    Forbidden {
+        /// Who may.
+        parties: Vec<Party>,
+    },
+    /// The state does not allow it.
+    WrongState {
+        /// The state the application is in.
+        state: String,
+        /// The states that allow it.
+        allowed_in: Vec<String>,
+    },
+    /// Another officer holds the application.
+    Claimed {
+        /// Who.
+        by: Uuid,
+        /// Until when at the latest.
+        until: DateTime<Utc>,
+    },
+    /// Guards stand in the way; all of them are named.
+    Blocked(Vec<Blocked>),
+    /// The command's contents do not fit the application.
+    Misfits(Vec<Misfit>),
+    /// A rule is missing that the decision needs: the operator's to mend.
+    RuleMissing(String),
+}
+
+/// What an actor could ask for now, and what stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The command.
+    pub command: CommandName,
+    /// The guards that block it; empty when it may be given.
+    pub blocked: Vec<Blocked>,
+}
+
+/// Decides one command.
+///
+/// # Errors
+/// [`Rejection`] says why nothing happens; nothing has then changed.
+pub fn decide(
+    application: &Application,
+    command: &Command,
+    actor: &Actor,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    let parties = parties(application, actor, context.unit);
+    let transition = permitted(application, command.name(), actor, &parties, context)?;
+    let transition = guards::choose(application, command, actor, &transition, context)?;
+    effects::take(application, command, actor, transition, context)
+}
+
+/// Lists what an actor could ask for now, in the order of the definition, with what blocks each.
+#[must_use]
+pub fn choices(application: &Application, actor: &Actor, context: &Context<'_>) -> Vec<Choice> {
+    let parties = parties(application, actor, context.unit);
+    let mut choices: Vec<Choice> = Vec::new();
+    for transition in &context.definition.transitions {
+        let here = transition.from.contains(&application.state)
+            && transition.actors.iter().any(|party| parties.contains(party));
+        if !here || choices.iter().any(|choice| choice.command == transition.command) {
+            continue;
+        }
+        let mut blocked = guards::blocked(application, None, actor, transition, context);
+        if let Some(claim) = held_by_another(application, actor, context.now) {
+            blocked.insert(0, Blocked::claimed(claim.until));
+        }
+        choices.push(Choice { command: transition.command, blocked });
+    }
+    choices
+}
+
+/// Tells as whom an actor stands towards an application.
+fn parties(application: &Application, actor: &Actor, unit: &Unit) -> Vec<Party> {
+    match actor {
+        Actor::Timer => vec![Party::Timer],
+        Actor::Payments => vec![Party::Payments],
+        Actor::User { id, role, unit: of } => match role {
+            Role::Migrant | Role::Employer if *id == application.applicant => {
+                vec![Party::Applicant]
+            }
+            Role::Officer if of.as_ref() == Some(&unit.code) => vec![Party::Officer],
+            Role::SeniorOfficer if of.as_ref() == Some(&unit.code) => {
+                vec![Party::Officer, Party::SeniorOfficer]
+            }
+            Role::Migrant
+            | Role::Employer
+            | Role::Officer
+            | Role::SeniorOfficer
+            | Role::Auditor
+            | Role::Administrator => Vec::new(),
+        },
+    }
+}
+
+/// Tells whether an actor may see an application at all: its applicant, its unit's officers, any auditor.
+#[must_use]
+pub fn may_see(application: &Application, actor: &Actor) -> bool {
+    match actor {
+        Actor::Timer | Actor::Payments => true,
+        Actor::User { id, role, unit } => match role {
+            Role::Migrant | Role::Employer => *id == application.applicant,
+            Role::Officer | Role::SeniorOfficer => unit.as_ref() == Some(&application.unit),
+            Role::Auditor => true,
+            Role::Administrator => false,
+        },
+    }
+}
+
+/// Gives the transitions that the actor may take from here, or says why there are none.
+fn permitted<'a>(
+    application: &Application,
+    command: CommandName,
+    actor: &Actor,
+    parties: &[Party],
+    context: &Context<'a>,
+) -> Result<Vec<&'a Transition>, Rejection> {
+    if !may_see(application, actor) {
+        return Err(Rejection::NotYours);
+    }
+    let all: Vec<&Transition> =
+        context.definition.transitions.iter().filter(|t| t.command == command).collect();
+    let mine: Vec<&Transition> = all
+        .iter()
+        .filter(|t| t.actors.iter().any(|party| parties.contains(party)))
+        .copied()
+        .collect();
+    if mine.is_empty() && !all.is_empty() {
+        let mut who: Vec<Party> = all.iter().flat_map(|t| t.actors.iter().copied()).collect();
+        who.sort_unstable();
+        who.dedup();
+        return Err(Rejection::Forbidden { parties: who });
+    }
+    let here: Vec<&Transition> =
+        mine.iter().filter(|t| t.from.contains(&application.state)).copied().collect();
+    if here.is_empty() {
+        let mut allowed_in: Vec<String> = mine.iter().flat_map(|t| t.from.clone()).collect();
+        allowed_in.sort_unstable();
+        allowed_in.dedup();
+        return Err(Rejection::WrongState { state: application.state.clone(), allowed_in });
+    }
+    if let Some(claim) = held_by_another(application, actor, context.now) {
+        return Err(Rejection::Claimed { by: claim.by, until: claim.until });
+    }
+    Ok(here)
+}
+
+fn held_by_another<'a>(
+    application: &'a Application,
+    actor: &Actor,
+    now: DateTime<Utc>,
+) -> Option<&'a crate::domain::application::Claim> {
+    let Actor::User { id, role, .. } = actor else { return None };
+    application.claim_at(now).filter(|claim| role.is_office() && claim.by != *id)
+}
+
+/// What a new application begins with.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Id.
+    pub id: Uuid,
+    /// Public reference.
+    pub reference: Reference,
+    /// What is stated so far.
+    pub form: Form,
+}
+
+/// Opens an application in the definition's initial state.
+///
+/// # Errors
+/// [`Rejection::Forbidden`] when the actor's role may not apply on this track.
+pub fn open(
+    opening: Opening,
+    actor: &Actor,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    let forbidden = || Rejection::Forbidden { parties: vec![Party::Applicant] };
+    let Actor::User { id: applicant, role, .. } = actor else { return Err(forbidden()) };
+    if !context.definition.applicants.contains(role) {
+        return Err(forbidden());
+    }
+    let initial = context
+        .definition
+        .initial()
+        .ok_or_else(|| Rejection::RuleMissing("the definition has no initial state".into()))?;
+    let changes = vec![
+        Change::Opened {
+            reference: opening.reference,
+            track: context.definition.track.clone(),
+            workflow_version: context.definition.version,
+            unit: context.unit.code.clone(),
+            applicant: *applicant,
+            applicant_role: *role,
+            form: Box::new(opening.form),
+        },
+        Change::StateEntered { state: initial.id.clone(), phase: initial.phase },
+    ];
+    let event = Event {
+        id: context.supplies.event,
+        seq: 1,
+        at: context.now,
+        act: Act::BuiltIn(BuiltIn::Open),
+        actor: actor.clone(),
+        from: String::new(),
+        to: initial.id.clone(),
+        request: Value::Null,
+        changes,
+    };
+    let after = Application::open(opening.id, &event)
+        .map_err(|error| Rejection::RuleMissing(error.to_string()))?;
+    let schedule = deadlines::schedule(&after, context)?;
+    Ok(Step { event, after, schedule, call_off: Vec::new() })
+}
+
+/// Replaces the form of an application that was not handed in yet.
+///
+/// # Errors
+/// [`Rejection`] when it is not the actor's or was handed in.
+pub fn amend_form(
+    application: &Application,
+    form: Form,
+    actor: &Actor,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    let states = built_in_states(context.definition, BuiltIn::AmendForm);
+    applicant_may(application, actor, &states)?;
+    let changes = vec![Change::FormReplaced { form: Box::new(form) }];
+    stay(application, BuiltIn::AmendForm, actor, changes, context)
+}
+
+/// Takes a document, in place of an earlier one of its kind.
+///
+/// # Errors
+/// [`Rejection`] when it is not the actor's, the state takes no documents or the kind is unknown.
+pub fn attach_document(
+    application: &Application,
+    document: Document,
+    actor: &Actor,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    let states = built_in_states(context.definition, BuiltIn::AttachDocument);
+    applicant_may(application, actor, &states)?;
+    if !context.definition.documents.iter().any(|rule| rule.id == document.kind) {
+        let known: Vec<&str> =
+            context.definition.documents.iter().map(|rule| rule.id.as_str()).collect();
+        return Err(Rejection::Misfits(vec![Misfit {
+            pointer: "kind".into(),
+            code: "unknown-document-kind",
+            detail: format!("This track takes documents of these kinds: {}.", known.join(", ")),
+        }]));
+    }
+    stay(
+        application,
+        BuiltIn::AttachDocument,
+        actor,
+        vec![Change::DocumentAttached { document }],
+        context,
+    )
+}
+
+/// Takes a lease on an application, or renews one's own.
+///
+/// # Errors
+/// [`Rejection::Claimed`] names another holder; [`Rejection::WrongState`] when no officer is awaited.
+pub fn claim(
+    application: &Application,
+    actor: &Actor,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    let by = officer(application, actor, context)?;
+    let states = built_in_states(context.definition, BuiltIn::Claim);
+    in_state(application, &states)?;
+    if let Some(claim) = held_by_another(application, actor, context.now) {
+        return Err(Rejection::Claimed { by: claim.by, until: claim.until });
+    }
+    let changes = vec![Change::Claimed { by, until: context.now + context.lease }];
+    stay(application, BuiltIn::Claim, actor, changes, context)
+}
+
+/// Gives a lease back; a senior officer can end a colleague's.
+///
+/// # Errors
+/// [`Rejection::WrongState`] when there is no lease; [`Rejection::Claimed`] when it is a colleague's.
+pub fn release(
+    application: &Application,
+    actor: &Actor,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    let by = officer(application, actor, context)?;
+    let senior = matches!(actor, Actor::User { role: Role::SeniorOfficer, .. });
+    match application.claim_at(context.now) {
+        None => {
+            return Err(Rejection::WrongState {
+                state: application.state.clone(),
+                allowed_in: Vec::new(),
+            });
+        }
+        Some(claim) if claim.by != by && !senior => {
+            return Err(Rejection::Claimed { by: claim.by, until: claim.until });
+        }
+        Some(_) => {}
+    }
+    let changes = vec![Change::ClaimReleased];
+    stay(application, BuiltIn::ReleaseClaim, actor, changes, context)
+}
+
+/// Gives the states in which a built-in act is possible; also what `allowed_transitions` holds.
+#[must_use]
+pub fn built_in_states(definition: &Definition, act: BuiltIn) -> Vec<&str> {
+    let fits = |state: &State| match act {
+        BuiltIn::Open => false,
+        BuiltIn::AmendForm => state.initial,
+        // Documents are handed in with a draft and as answers, never slipped under a finished decision.
+        BuiltIn::AttachDocument => {
+            state.initial
+                || (state.phase == Phase::Checks && state.awaits == Some(Awaited::Applicant))
+        }
+        BuiltIn::Claim | BuiltIn::ReleaseClaim => state.awaits == Some(Awaited::Office),
+    };
+    definition.states.iter().filter(|state| fits(state)).map(|state| state.id.as_str()).collect()
+}
+
+fn in_state(application: &Application, states: &[&str]) -> Result<(), Rejection> {
+    if states.contains(&application.state.as_str()) {
+        return Ok(());
+    }
+    Err(Rejection::WrongState {
+        state: application.state.clone(),
+        allowed_in: states.iter().map(|state| (*state).to_owned()).collect(),
+    })
+}
+
+fn applicant_may(
+    application: &Application,
+    actor: &Actor,
+    states: &[&str],
+) -> Result<(), Rejection> {
+    if !may_see(application, actor) {
+        return Err(Rejection::NotYours);
+    }
+    if !matches!(actor, Actor::User { role, .. } if role.is_applicant()) {
+        return Err(Rejection::Forbidden { parties: vec![Party::Applicant] });
+    }
+    in_state(application, states)
+}
+
+fn officer(
+    application: &Application,
+    actor: &Actor,
+    context: &Context<'_>,
+) -> Result<Uuid, Rejection> {
+    if !may_see(application, actor) {
+        return Err(Rejection::NotYours);
+    }
+    match actor {
+        Actor::User { id, .. }
+            if parties(application, actor, context.unit).contains(&Party::Officer) =>
+        {
+            Ok(*id)
+        }
+        Actor::User { .. } | Actor::Timer | Actor::Payments => {
+            Err(Rejection::Forbidden { parties: vec![Party::Officer] })
+        }
+    }
+}
+
+/// Records a built-in act that leaves the state as it is.
+fn stay(
+    application: &Application,
+    act: BuiltIn,
+    actor: &Actor,
+    changes: Vec<Change>,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    let event = Event {
+        id: context.supplies.event,
+        seq: application.version + 1,
+        at: context.now,
+        act: Act::BuiltIn(act),
+        actor: actor.clone(),
+        from: application.state.clone(),
+        to: application.state.clone(),
+        request: Value::Null,
+        changes,
+    };
+    let mut after = application.clone();
+    after.apply(&event).map_err(|error| Rejection::RuleMissing(error.to_string()))?;
+    Ok(Step { event, after, schedule: Vec::new(), call_off: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! The commands with their contents, as the engine receives them: parsed, but not yet allowed.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::definition::CommandName;
+use crate::domain::application::InformationKind;
+use crate::domain::checks::Outcome;
+use crate::domain::fee::Payment;
+use crate::domain::ground::Grounds;
+
+/// One thing an officer asks the applicant for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestedItem {
+    /// Kind.
+    pub kind: InformationKind,
+    /// What exactly.
+    pub subject: String,
+    /// Why.
+    pub reason: String,
+    /// Until when.
+    pub due_on: NaiveDate,
+}
+
+/// An applicant's answer to one thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// The thing's number.
+    pub item: u32,
+    /// The answer.
+    pub text: String,
+}
+
+/// What an actor asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "command")]
+pub enum Command {
+    /// Hands the draft in.
+    Submit,
+    /// Takes the application back.
+    Withdraw {
+        /// Why, if the applicant wants to say.
+        reason: Option<String>,
+    },
+    /// Refuses to take it in.
+    RefuseIntake {
+        /// On what grounds.
+        grounds: Grounds,
+        /// In words.
+        reason: String,
+    },
+    /// Takes it in.
+    Accept,
+    /// Records the answer to a check.
+    RecordFinding {
+        /// The check.
+        check: String,
+        /// The answer.
+        outcome: Outcome,
+        /// Free text for the office.
+        note: Option<String>,
+    },
+    /// Sets a blocking answer aside.
+    OverrideFinding {
+        /// The check.
+        check: String,
+        /// Why.
+        reason: String,
+    },
+    /// Asks the applicant for things.
+    RequestInformation {
+        /// The things.
+        items: Vec<RequestedItem>,
+    },
+    /// Answers what was asked.
+    AnswerInformation {
+        /// The answers.
+        answers: Vec<Answer>,
+    },
+    /// Decides for the applicant.
+    Grant,
+    /// Decides against the applicant.
+    Refuse {
+        /// On what grounds.
+        grounds: Grounds,
+        /// In words.
+        reason: String,
+    },
+    /// Books a payment.
+    RecordPayment {
+        /// The payment.
+        payment: Payment,
+    },
+    /// Hands the permit over.
+    HandOver,
+    /// Proposes to annul the permit.
+    ProposeAnnulment {
+        /// On what grounds.
+        grounds: Grounds,
+        /// In words.
+        reason: String,
+    },
+    /// Confirms the proposal.
+    ConfirmAnnulment,
+    /// Turns the proposal down.
+    RejectAnnulment {
+        /// Why.
+        reason: String,
+    },
+    /// A deadline has passed: one of the commands that only the timer gives.
+    Deadline {
+        /// Which.
+        name: CommandName,
+    },
+}
+
+impl Command {
+    /// Gives the command's name.
+    #[must_use]
+    pub const fn name(&self) -> CommandName {
+        match self {
+            Self::Submit => CommandName::Submit,
+            Self::Withdraw { .. } => CommandName::Withdraw,
+            Self::RefuseIntake { .. } => CommandName::RefuseIntake,
+            Self::Accept => CommandName::Accept,
+            Self::RecordFinding { .. } => CommandName::RecordFinding,
+            Self::OverrideFinding { .. } => CommandName::OverrideFinding,
+            Self::RequestInformation { .. } => CommandName::RequestInformation,
+            Self::AnswerInformation { .. } => CommandName::AnswerInformation,
+            Self::Grant => CommandName::Grant,
+            Self::Refuse { .. } => CommandName::Refuse,
+            Self::RecordPayment { .. } => CommandName::RecordPayment,
+            Self::HandOver => CommandName::HandOver,
+            Self::ProposeAnnulment { .. } => CommandName::ProposeAnnulment,
+            Self::ConfirmAnnulment => CommandName::ConfirmAnnulment,
+            Self::RejectAnnulment { .. } => CommandName::RejectAnnulment,
+            Self::Deadline { name } => *name,
+        }
+    }
+
+    /// Gives the grounds that the command carries.
+    #[must_use]
+    pub const fn grounds(&self) -> Option<&Grounds> {
+        match self {
+            Self::RefuseIntake { grounds, .. }
+            | Self::Refuse { grounds, .. }
+            | Self::ProposeAnnulment { grounds, .. } => Some(grounds),
+            Self::Submit
+            | Self::Withdraw { .. }
+            | Self::Accept
+            | Self::RecordFinding { .. }
+            | Self::OverrideFinding { .. }
+            | Self::RequestInformation { .. }
+            | Self::AnswerInformation { .. }
+            | Self::Grant
+            | Self::RecordPayment { .. }
+            | Self::HandOver
+            | Self::ConfirmAnnulment
+            | Self::RejectAnnulment { .. }
+            | Self::Deadline { .. } => None,
+        }
+    }
+}

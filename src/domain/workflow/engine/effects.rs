@@ -1,0 +1,520 @@
+//! What is done: each effect adds changes to the event, seeing what the ones before it changed.
+
+use chrono::Days;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Context, Misfit, Rejection, Step, deadlines};
+use crate::domain::actor::Actor;
+use crate::domain::application::{Application, Decision, InformationItem, Proposal};
+use crate::domain::checks::{Check, Finding, Override, blocking};
+use crate::domain::clock::StatutoryClock;
+use crate::domain::event::{Act, Change, Event, Job, Scheduled};
+use crate::domain::fee::{Charge, ChargeStatus, Money, Payment, Uin};
+use crate::domain::ground::Grounds;
+use crate::domain::permit::{Permit, PermitNumber, PermitStatus, add_months};
+use crate::domain::workflow::command::Command;
+use crate::domain::workflow::definition::{
+    Awaited, CommandName, Effect, PermitTerm, Transition,
+};
+
+/// The administrator's code in a UIN: the Ministry of the Interior (domain.md 9.1).
+const ADMINISTRATOR: &str = "188";
+
+/// An event being written, and the application as it stands so far.
+struct Draft<'a> {
+    event: Event,
+    after: Application,
+    messages: Vec<String>,
+    command: &'a Command,
+    transition: &'a Transition,
+    context: &'a Context<'a>,
+}
+
+/// Takes a transition whose guards hold.
+pub(super) fn take(
+    application: &Application,
+    command: &Command,
+    actor: &Actor,
+    transition: &Transition,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    let to = transition.target(&application.state).to_owned();
+    let event = Event {
+        id: context.supplies.event,
+        seq: application.version + 1,
+        at: context.now,
+        act: Act::Command(command.name()),
+        actor: actor.clone(),
+        from: application.state.clone(),
+        to: to.clone(),
+        request: serde_json::to_value(command).unwrap_or(Value::Null),
+        changes: Vec::new(),
+    };
+    let mut draft = Draft {
+        event,
+        after: application.clone(),
+        messages: Vec::new(),
+        command,
+        transition,
+        context,
+    };
+    if command.name() == CommandName::Submit {
+        draft.change(Change::HandedIn)?;
+    }
+    for effect in &transition.effects {
+        draft.effect(effect)?;
+    }
+    let moved = transition.to.is_some();
+    if moved {
+        let state = context
+            .definition
+            .state(&to)
+            .ok_or_else(|| Rejection::RuleMissing(format!("the state '{to}' is not defined")))?;
+        draft.change(Change::StateEntered { state: to, phase: state.phase })?;
+    }
+    draft.lay_hand()?;
+    draft.lease(moved)?;
+    draft.finish(application, moved)
+}
+
+impl Draft<'_> {
+    fn change(&mut self, change: Change) -> Result<(), Rejection> {
+        self.after
+            .change(&self.event, &change)
+            .map_err(|error| Rejection::RuleMissing(error.to_string()))?;
+        self.event.changes.push(change);
+        Ok(())
+    }
+
+    fn effect(&mut self, effect: &Effect) -> Result<(), Rejection> {
+        let today = self.context.today();
+        match effect {
+            Effect::StartClock => {
+                let length = self.context.definition.clock.working_days;
+                self.set_clock(StatutoryClock::start(today, length))
+            }
+            Effect::StopClock => self.move_clock(|clock| clock.stop(today)),
+            Effect::SuspendClock => {
+                self.move_clock(|clock| clock.suspend(today, "informationRequested"))
+            }
+            Effect::ResumeClock => self.move_clock(|clock| clock.resume(today)),
+            Effect::OpenChecks => self.open_checks(),
+            Effect::RecordFinding => self.record_finding(),
+            Effect::OverrideFinding => self.override_finding(),
+            Effect::AskInformation => self.ask(),
+            Effect::RecordAnswers => self.answer(),
+            Effect::CloseInformation => self.change(Change::InformationClosed),
+            Effect::CreateCharge(fee) => self.charge(fee),
+            Effect::BookPayment => self.book(),
+            Effect::AnnulOpenCharges => {
+                let open: Vec<Uuid> = self
+                    .after
+                    .charges
+                    .iter()
+                    .filter(|charge| charge.status == ChargeStatus::Open)
+                    .map(|charge| charge.id)
+                    .collect();
+                open.into_iter()
+                    .try_for_each(|charge| self.change(Change::ChargeAnnulled { charge }))
+            }
+            Effect::DecideGrant => {
+                let decision = Decision::Granted { at: self.event.at, by: self.person()? };
+                self.change(Change::Decided { decision })
+            }
+            Effect::DecideRefuse => {
+                let (grounds, reason) = self.grounds()?;
+                let decision =
+                    Decision::Refused { at: self.event.at, by: self.person()?, grounds, reason };
+                self.change(Change::Decided { decision })
+            }
+            Effect::ProposeAnnulment => {
+                let (grounds, reason) = self.grounds()?;
+                let proposal =
+                    Proposal { by: self.person()?, at: self.event.at, grounds, reason };
+                self.change(Change::AnnulmentProposed { proposal })
+            }
+            Effect::DropProposal => self.change(Change::ProposalDropped),
+            Effect::IssuePermit => self.issue(),
+            Effect::LapsePermit => {
+                let paid = self.after.permit.as_ref().and_then(|permit| permit.paid_through);
+                let on = paid.unwrap_or(today) + Days::new(1);
+                self.change(Change::PermitEnded { status: PermitStatus::Lapsed, on })
+            }
+            Effect::ExpirePermit => {
+                let end = self.after.permit.as_ref().map(|permit| permit.ends_on);
+                let on = end.unwrap_or(today) + Days::new(1);
+                self.change(Change::PermitEnded { status: PermitStatus::Expired, on })
+            }
+            Effect::AnnulPermit => {
+                self.change(Change::PermitEnded { status: PermitStatus::Annulled, on: today })
+            }
+            Effect::Escalate => self.change(Change::Escalated),
+            Effect::Notify(message) => {
+                self.messages.push(message.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn person(&self) -> Result<Uuid, Rejection> {
+        self.event.actor.account().ok_or_else(|| {
+            Rejection::RuleMissing("a decision needs a person who makes it".into())
+        })
+    }
+
+    /// Gives the command's grounds once each is known to be one that the transition takes.
+    fn grounds(&self) -> Result<(Grounds, String), Rejection> {
+        let (Command::RefuseIntake { grounds, reason }
+        | Command::Refuse { grounds, reason }
+        | Command::ProposeAnnulment { grounds, reason }) = self.command
+        else {
+            return Err(Rejection::RuleMissing("the command carries no grounds".into()));
+        };
+        let known = &self.transition.grounds;
+        let misfits: Vec<Misfit> = grounds
+            .iter()
+            .enumerate()
+            .filter(|(_, code)| !known.contains(code))
+            .map(|(index, code)| Misfit {
+                pointer: format!("/grounds/{index}"),
+                code: "ground-not-allowed",
+                detail: format!(
+                    "'{code}' is no ground for this; use one of {}.",
+                    known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                ),
+            })
+            .collect();
+        if misfits.is_empty() {
+            Ok((grounds.clone(), reason.clone()))
+        } else {
+            Err(Rejection::Misfits(misfits))
+        }
+    }
+
+    fn set_clock(&mut self, clock: StatutoryClock) -> Result<(), Rejection> {
+        let due_on = clock
+            .due_on(&self.context.rules.calendar)
+            .map_err(|missing| Rejection::RuleMissing(missing.to_string()))?;
+        self.change(Change::ClockSet { clock, due_on })
+    }
+
+    fn move_clock<E: std::fmt::Display>(
+        &mut self,
+        moved: impl FnOnce(&StatutoryClock) -> Result<StatutoryClock, E>,
+    ) -> Result<(), Rejection> {
+        // Before acceptance there is no clock to stop.
+        let Some(clock) = &self.after.clock else { return Ok(()) };
+        let clock = moved(clock).map_err(|error| Rejection::RuleMissing(error.to_string()))?;
+        self.set_clock(clock)
+    }
+
+    fn open_checks(&mut self) -> Result<(), Rejection> {
+        let today = self.context.today();
+        let checks = self
+            .context
+            .definition
+            .checks
+            .iter()
+            .map(|rule| {
+                let due_on =
+                    self.context.rules.calendar.add_working_days(today, rule.due_working_days)?;
+                Ok(Check {
+                    id: rule.id.clone(),
+                    asked_at: self.event.at,
+                    due_on,
+                    finding: None,
+                    overridden: None,
+                })
+            })
+            .collect::<Result<Vec<_>, crate::domain::calendar::MissingYear>>()
+            .map_err(|missing| Rejection::RuleMissing(missing.to_string()))?;
+        self.change(Change::ChecksOpened { checks })
+    }
+
+    fn known_check(&self, check: &str) -> Result<&Check, Rejection> {
+        self.after.checks.iter().find(|known| known.id == check).ok_or_else(|| {
+            let known: Vec<&str> =
+                self.after.checks.iter().map(|known| known.id.as_str()).collect();
+            Rejection::Misfits(vec![Misfit {
+                pointer: "/check".into(),
+                code: "unknown-check",
+                detail: format!("The checks of this application are {}.", known.join(", ")),
+            }])
+        })
+    }
+
+    fn record_finding(&mut self) -> Result<(), Rejection> {
+        let Command::RecordFinding { check, outcome, note } = self.command else {
+            return Err(Rejection::RuleMissing("the command carries no finding".into()));
+        };
+        self.known_check(check)?;
+        let finding = Finding {
+            outcome: *outcome,
+            answered_at: self.event.at,
+            answered_by: self.event.actor.account(),
+            note: note.clone(),
+        };
+        self.change(Change::FindingRecorded { check: check.clone(), finding })
+    }
+
+    fn override_finding(&mut self) -> Result<(), Rejection> {
+        let Command::OverrideFinding { check, reason } = self.command else {
+            return Err(Rejection::RuleMissing("the command overrides no finding".into()));
+        };
+        let known = self.known_check(check)?;
+        let blocks = self.context.definition.check(check).is_some_and(|rule| {
+            known.finding.as_ref().is_some_and(|found| blocking(rule, found.outcome).is_some())
+        });
+        if !blocks {
+            return Err(Rejection::Misfits(vec![Misfit {
+                pointer: "/check".into(),
+                code: "nothing-to-override",
+                detail: format!("The check '{check}' has no answer that blocks."),
+            }]));
+        }
+        let overridden =
+            Override { by: self.person()?, at: self.event.at, reason: reason.clone() };
+        self.change(Change::FindingOverridden { check: check.clone(), overridden })
+    }
+
+    fn ask(&mut self) -> Result<(), Rejection> {
+        let Command::RequestInformation { items } = self.command else {
+            return Err(Rejection::RuleMissing("the command asks for nothing".into()));
+        };
+        let today = self.context.today();
+        let misfits: Vec<Misfit> = items
+            .iter()
+            .enumerate()
+            .filter(|(_, item)| item.due_on <= today)
+            .map(|(index, _)| Misfit {
+                pointer: format!("/items/{index}/dueOn"),
+                code: "date-not-in-future",
+                detail: format!("Give the applicant time: a date after {today}."),
+            })
+            .collect();
+        if !misfits.is_empty() {
+            return Err(Rejection::Misfits(misfits));
+        }
+        let mut number = self.after.information.iter().map(|item| item.item).max().unwrap_or(0);
+        let items = items
+            .iter()
+            .map(|asked| {
+                number += 1;
+                InformationItem {
+                    item: number,
+                    kind: asked.kind,
+                    subject: asked.subject.clone(),
+                    reason: asked.reason.clone(),
+                    due_on: asked.due_on,
+                    answer: None,
+                    answered_at: None,
+                    closed: false,
+                }
+            })
+            .collect();
+        self.change(Change::InformationAsked { items })
+    }
+
+    fn answer(&mut self) -> Result<(), Rejection> {
+        let Command::AnswerInformation { answers } = self.command else {
+            return Err(Rejection::RuleMissing("the command answers nothing".into()));
+        };
+        let misfits: Vec<Misfit> = answers
+            .iter()
+            .enumerate()
+            .filter(|(index, answer)| {
+                let open = self
+                    .after
+                    .information
+                    .iter()
+                    .any(|known| known.item == answer.item && known.is_open());
+                let repeated = answers[..*index].iter().any(|other| other.item == answer.item);
+                !open || repeated
+            })
+            .map(|(index, answer)| Misfit {
+                pointer: format!("/answers/{index}/item"),
+                code: "not-asked",
+                detail: format!("Nothing is open under number {}.", answer.item),
+            })
+            .collect();
+        if !misfits.is_empty() {
+            return Err(Rejection::Misfits(misfits));
+        }
+        answers.iter().try_for_each(|answer| {
+            self.change(Change::InformationAnswered {
+                item: answer.item,
+                answer: answer.text.clone(),
+            })
+        })
+    }
+
+    fn charge(&mut self, fee: &str) -> Result<(), Rejection> {
+        let missing = |what: &str| Rejection::RuleMissing(what.to_owned());
+        let rule =
+            self.context.definition.fee(fee).ok_or_else(|| missing("the fee is not defined"))?;
+        let months =
+            if rule.per_month { self.after.form.prepaid_months.unwrap_or(1) } else { 1 };
+        let price = self
+            .context
+            .rules
+            .rates
+            .price(&rule.rate, &self.context.unit.region, self.context.today(), months)
+            .map_err(|error| Rejection::RuleMissing(error.to_string()))?;
+        if price.amount == Money::ZERO {
+            return Err(missing("a charge of nothing can never be paid; mend the rate"));
+        }
+        let serial = self
+            .context
+            .supplies
+            .charge_serial
+            .ok_or_else(|| missing("no serial number for a charge was supplied"))?;
+        let charge = Charge {
+            id: self.context.supplies.charge,
+            fee: fee.to_owned(),
+            uin: Uin::compose(ADMINISTRATOR, serial),
+            amount: price.amount,
+            rule: price.rule,
+            created_at: self.event.at,
+            paid: Money::ZERO,
+            status: ChargeStatus::Open,
+        };
+        self.change(Change::ChargeCreated { charge })
+    }
+
+    fn book(&mut self) -> Result<(), Rejection> {
+        let Command::RecordPayment { payment } = self.command else {
+            return Err(Rejection::RuleMissing("the command carries no payment".into()));
+        };
+        let Payment { provider_id, uin, amount, .. } = payment;
+        // The guard has matched the payment's UIN with one of these.
+        let charge = self
+            .after
+            .charges
+            .iter()
+            .find(|charge| Some(&charge.uin) == uin.as_ref())
+            .ok_or_else(|| Rejection::RuleMissing("the payment's charge is gone".into()))?;
+        let status = if *amount >= charge.outstanding() {
+            ChargeStatus::Settled
+        } else {
+            ChargeStatus::Open
+        };
+        let charge = charge.id;
+        self.change(Change::PaymentBooked {
+            charge,
+            payment: provider_id.clone(),
+            amount: *amount,
+            status,
+        })
+    }
+
+    fn issue(&mut self) -> Result<(), Rejection> {
+        let missing = |what: &str| Rejection::RuleMissing(what.to_owned());
+        let rule = &self.context.definition.permit;
+        let form = &self.after.form;
+        let person =
+            form.person.as_ref().ok_or_else(|| missing("a permit needs a holder"))?;
+        let issued_on = self.context.today();
+        let ends_on = match rule.term {
+            PermitTerm::Months(months) => add_months(issued_on, months),
+            PermitTerm::ContractUpToYears(years) => {
+                let longest = add_months(issued_on, years * 12);
+                form.contract
+                    .as_ref()
+                    .and_then(|contract| contract.ends_on)
+                    .map_or(longest, |end| end.min(longest))
+                    .max(issued_on)
+            }
+        };
+        let paid_through = rule.paid_by.as_ref().map(|_| {
+            add_months(issued_on, form.prepaid_months.unwrap_or(1)).min(ends_on)
+        });
+        let serial = self
+            .context
+            .supplies
+            .permit_serial
+            .ok_or_else(|| missing("no serial number for a permit was supplied"))?;
+        let permit = Permit {
+            number: PermitNumber::compose(&self.context.unit.region, serial),
+            status: PermitStatus::InForce,
+            holder_name: person.full_name(),
+            territory: self.context.unit.region.clone(),
+            profession: form.occupation.as_ref().map(|occupation| occupation.title.clone()),
+            issued_on,
+            paid_through,
+            ends_on,
+            closed_on: None,
+        };
+        self.change(Change::PermitIssued { permit })
+    }
+
+    /// Remembers who gave a command that some transition's four eyes look at.
+    fn lay_hand(&mut self) -> Result<(), Rejection> {
+        let command = self.transition.command;
+        let watched = self
+            .context
+            .definition
+            .transitions
+            .iter()
+            .any(|transition| transition.four_eyes.contains(&command));
+        match self.event.actor.account() {
+            Some(by) if watched => self.change(Change::HandLaid { command, by }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// A lease ends with the state it was taken in; working in the state renews it.
+    fn lease(&mut self, moved: bool) -> Result<(), Rejection> {
+        if moved {
+            return match self.after.claim {
+                Some(_) => self.change(Change::ClaimReleased),
+                None => Ok(()),
+            };
+        }
+        let by = match &self.event.actor {
+            Actor::User { id, role, .. } if role.is_office() => *id,
+            Actor::User { .. } | Actor::Timer | Actor::Payments => return Ok(()),
+        };
+        let awaits_office = self
+            .context
+            .definition
+            .state(&self.after.state)
+            .is_some_and(|state| state.awaits == Some(Awaited::Office));
+        if awaits_office {
+            let until = self.context.now + self.context.lease;
+            self.change(Change::Claimed { by, until })?;
+        }
+        Ok(())
+    }
+
+    fn finish(self, before: &Application, moved: bool) -> Result<Step, Rejection> {
+        let dates_moved = self.event.changes.iter().any(|change| {
+            matches!(
+                change,
+                Change::StateEntered { .. }
+                    | Change::ClockSet { .. }
+                    | Change::InformationAsked { .. }
+                    | Change::InformationAnswered { .. }
+                    | Change::PermitIssued { .. }
+            )
+        });
+        let mut schedule = if dates_moved {
+            deadlines::schedule(&self.after, self.context)?
+        } else {
+            Vec::new()
+        };
+        let mut call_off = if moved { deadlines::keys(before, self.context) } else { Vec::new() };
+        call_off.retain(|key| !schedule.iter().any(|scheduled| scheduled.job.key() == *key));
+        schedule.extend(self.messages.iter().map(|message| Scheduled {
+            job: Job::Mail {
+                application: self.after.id,
+                message: message.clone(),
+                event: self.event.id,
+            },
+            run_at: self.event.at,
+        }));
+        let mut after = self.after;
+        after.version = self.event.seq;
+        Ok(Step { event: self.event, after, schedule, call_off })
+    }
+}

@@ -1,0 +1,307 @@
+//! What must hold: each guard answers with nothing or with what stands in the way and what to do about it.
+
+use chrono::{DateTime, Days, Utc};
+use serde::Serialize;
+
+use super::{Context, Rejection, deadlines};
+use crate::domain::actor::Actor;
+use crate::domain::application::Application;
+use crate::domain::fee::{ChargeStatus, Payment};
+use crate::domain::form::FIELDS;
+use crate::domain::permit::add_months;
+use crate::domain::workflow::command::Command;
+use crate::domain::workflow::definition::{Guard, Transition};
+
+/// One thing that stands in the way of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Blocked {
+    /// The guard's name; besides those of definitions `fourEyes` and `claimed`.
+    pub guard: &'static str,
+    /// What to do about it, in one sentence.
+    pub detail: String,
+    /// The parts it is about: missing sections, checks not clear.
+    pub parts: Vec<String>,
+}
+
+impl Blocked {
+    fn new(guard: &Guard, detail: impl Into<String>) -> Self {
+        Self { guard: guard.name(), detail: detail.into(), parts: Vec::new() }
+    }
+
+    /// Says that a colleague holds the application.
+    pub(super) fn claimed(until: DateTime<Utc>) -> Self {
+        Self {
+            guard: "claimed",
+            detail: format!("A colleague holds this application until {until} at the latest."),
+            parts: Vec::new(),
+        }
+    }
+}
+
+/// Chooses the transition all of whose guards hold (rule W06: there is at most one).
+pub(super) fn choose<'a>(
+    application: &Application,
+    command: &Command,
+    actor: &Actor,
+    candidates: &[&'a Transition],
+    context: &Context<'_>,
+) -> Result<&'a Transition, Rejection> {
+    let mut nearest: Option<Vec<Blocked>> = None;
+    for transition in candidates {
+        let blocked = blocked(application, Some(command), actor, transition, context);
+        if blocked.is_empty() {
+            return Ok(transition);
+        }
+        if nearest.as_ref().is_none_or(|known| blocked.len() < known.len()) {
+            nearest = Some(blocked);
+        }
+    }
+    Err(Rejection::Blocked(nearest.unwrap_or_default()))
+}
+
+/// Gives everything that blocks a transition; without a command, what can be said before it is written.
+pub(super) fn blocked(
+    application: &Application,
+    command: Option<&Command>,
+    actor: &Actor,
+    transition: &Transition,
+    context: &Context<'_>,
+) -> Vec<Blocked> {
+    let mut blocked: Vec<Blocked> = Vec::new();
+    if let Some(by) = actor.account()
+        && let Some(hand) = application
+            .hands
+            .iter()
+            .find(|hand| hand.by == by && transition.four_eyes.contains(&hand.command))
+    {
+        blocked.push(Blocked {
+            guard: "fourEyes",
+            detail: format!(
+                "You gave '{}' on this application; a colleague has to give '{}'.",
+                hand.command.name(),
+                transition.command.name()
+            ),
+            parts: vec![hand.command.name().to_owned()],
+        });
+    }
+    for guard in &transition.guards {
+        blocked.extend(holds(application, command, transition, guard, context));
+    }
+    blocked
+}
+
+fn holds(
+    application: &Application,
+    command: Option<&Command>,
+    transition: &Transition,
+    guard: &Guard,
+    context: &Context<'_>,
+) -> Option<Blocked> {
+    let form = &application.form;
+    let today = context.today();
+    match guard {
+        Guard::FormComplete => form_complete(application, guard, context),
+        Guard::AgeAtLeast(years) => {
+            let person = form.person.as_ref()?;
+            let of_age = add_months(person.birth_date, years * 12);
+            (today < of_age).then(|| {
+                Blocked::new(
+                    guard,
+                    format!("The worker must be {years} years old; that is from {of_age} on."),
+                )
+            })
+        }
+        Guard::CitizenshipNotIn(countries) => {
+            let citizenship = form.person.as_ref()?.citizenship.as_str();
+            countries.iter().any(|country| country == citizenship).then(|| {
+                Blocked::new(
+                    guard,
+                    format!("Citizens of {citizenship} need no permit of this kind: they may work without it."),
+                )
+            })
+        }
+        Guard::WithinDaysOfEntryOrFined(days) => {
+            let entry = form.entry.as_ref()?;
+            let last = entry.entered_on + Days::new(u64::from(*days));
+            (today > last && entry.fine_receipt.is_none()).then(|| {
+                Blocked::new(
+                    guard,
+                    format!(
+                        "The {days} days after entry ended on {last}; pay the fine for late filing and state its receipt in entry.fineReceipt."
+                    ),
+                )
+            })
+        }
+        Guard::PassportValidForMonths(months) => {
+            let passport = form.passport.as_ref()?;
+            let needed = add_months(today, *months);
+            (passport.expires_on < needed).then(|| {
+                Blocked::new(
+                    guard,
+                    format!(
+                        "The passport expires on {}; it must be valid until {needed} at least. Renew it first.",
+                        passport.expires_on
+                    ),
+                )
+            })
+        }
+        Guard::NoOtherOpenApplication => context.other_open.then(|| {
+            Blocked::new(
+                guard,
+                "Another application of the same person is under way; wait for its end or withdraw it.",
+            )
+        }),
+        Guard::SalaryAtLeast(threshold) => salary(application, guard, threshold, context),
+        Guard::ChecksClear => checks_clear(application, guard, context),
+        Guard::FeeSettled(fee) => {
+            let settled = application
+                .charge_of(fee)
+                .is_some_and(|charge| charge.status == ChargeStatus::Settled);
+            (!settled).then(|| Blocked::new(guard, format!("The fee '{fee}' has not been paid.")))
+        }
+        Guard::PaymentSettles(fee) => {
+            payment(application, command, fee, |paid, due| paid >= due, guard)
+        }
+        Guard::PaymentLeavesOpen(fee) => {
+            payment(application, command, fee, |paid, due| paid < due, guard)
+        }
+        Guard::AnswersComplete => answers(application, command, true, guard),
+        Guard::AnswersIncomplete => answers(application, command, false, guard),
+        Guard::DeadlinePassed => {
+            let passed = context.definition.state(&application.state).is_some_and(|state| {
+                state
+                    .deadlines
+                    .iter()
+                    .filter(|deadline| deadline.command == transition.command)
+                    .filter_map(|deadline| {
+                        deadlines::date(application, deadline, context).ok().flatten()
+                    })
+                    .any(|date| date < today)
+            });
+            (!passed).then(|| Blocked::new(guard, "The deadline has not passed."))
+        }
+    }
+}
+
+fn form_complete(
+    application: &Application,
+    guard: &Guard,
+    context: &Context<'_>,
+) -> Option<Blocked> {
+    let definition = context.definition;
+    let sections = FIELDS
+        .iter()
+        .filter(|(name, present)| {
+            definition.required_fields.iter().any(|required| required == name)
+                && !present(&application.form)
+        })
+        .map(|(name, _)| format!("form.{name}"));
+    let documents = definition
+        .documents
+        .iter()
+        .filter(|rule| {
+            rule.required && !application.documents.iter().any(|known| known.kind == rule.id)
+        })
+        .map(|rule| format!("documents.{}", rule.id));
+    let parts: Vec<String> = sections.chain(documents).collect();
+    (!parts.is_empty()).then(|| Blocked {
+        guard: guard.name(),
+        detail: format!("Fill in or hand in what is missing: {}.", parts.join(", ")),
+        parts,
+    })
+}
+
+fn salary(
+    application: &Application,
+    guard: &Guard,
+    threshold: &str,
+    context: &Context<'_>,
+) -> Option<Blocked> {
+    let contract = application.form.contract.as_ref()?;
+    let needed = match context.rules.rates.threshold(threshold, context.today()) {
+        Ok(needed) => needed,
+        Err(missing) => return Some(Blocked::new(guard, missing.to_string())),
+    };
+    // Compared without division: a salary for n months against a threshold for m months.
+    let stated = i128::from(contract.salary.kopecks()) * i128::from(needed.period.months());
+    let asked = i128::from(needed.amount.kopecks()) * i128::from(contract.salary_period.months());
+    (stated < asked).then(|| {
+        Blocked::new(
+            guard,
+            format!(
+                "The salary must be at least {} for {} month(s) on the day of filing.",
+                needed.amount,
+                needed.period.months()
+            ),
+        )
+    })
+}
+
+fn checks_clear(
+    application: &Application,
+    guard: &Guard,
+    context: &Context<'_>,
+) -> Option<Blocked> {
+    let parts: Vec<String> = context
+        .definition
+        .checks
+        .iter()
+        .filter(|rule| {
+            !application.checks.iter().any(|check| check.id == rule.id && check.is_clear(rule))
+        })
+        .map(|rule| rule.id.clone())
+        .collect();
+    (!parts.is_empty()).then(|| Blocked {
+        guard: guard.name(),
+        detail: format!("These checks are not clear: {}.", parts.join(", ")),
+        parts,
+    })
+}
+
+/// Asks whether the payment at hand is for the fee and how it compares with what is still due.
+fn payment(
+    application: &Application,
+    command: Option<&Command>,
+    fee: &str,
+    fits: impl Fn(i64, i64) -> bool,
+    guard: &Guard,
+) -> Option<Blocked> {
+    let Some(Command::RecordPayment { payment }) = command else { return None };
+    let Payment { uin, amount, .. } = payment;
+    let Some(charge) = application.charge_of(fee) else {
+        return Some(Blocked::new(guard, format!("Nothing is owed for '{fee}'.")));
+    };
+    if uin.as_ref() != Some(&charge.uin) {
+        return Some(Blocked::new(
+            guard,
+            format!("The payment must state the UIN {} of '{fee}'.", charge.uin),
+        ));
+    }
+    let fits = charge.status == ChargeStatus::Open
+        && fits(amount.kopecks(), charge.outstanding().kopecks());
+    (!fits).then(|| {
+        Blocked::new(guard, format!("Of '{fee}' {} is still due.", charge.outstanding()))
+    })
+}
+
+fn answers(
+    application: &Application,
+    command: Option<&Command>,
+    complete: bool,
+    guard: &Guard,
+) -> Option<Blocked> {
+    let Some(Command::AnswerInformation { answers }) = command else { return None };
+    let parts: Vec<String> = application
+        .information
+        .iter()
+        .filter(|item| item.is_open())
+        .filter(|item| !answers.iter().any(|answer| answer.item == item.item))
+        .map(|item| item.item.to_string())
+        .collect();
+    (parts.is_empty() != complete).then(|| Blocked {
+        guard: guard.name(),
+        detail: "Some of what was asked is still without an answer.".into(),
+        parts,
+    })
+}
