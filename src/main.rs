@@ -1,1 +1,5 @@
-fn main() {}
+//! The `propusk` program: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    propusk::cli::main()
+}

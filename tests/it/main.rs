@@ -1,1 +1,6 @@
-fn main() {}
+//! All integration tests, in one binary: one PostgreSQL serves them all.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod platform;
+mod support;
