@@ -3,6 +3,8 @@
 //! Functions here are `load` (must exist), `find` (may not), `list`, `insert`, `apply`, `claim`, `release`.
 //! Every function is one statement unless its doc says otherwise. Look next at [`applications`], the hot path.
 
+pub mod jobs;
+pub mod messages;
 pub mod migrate;
 pub mod schema;
 
