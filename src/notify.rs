@@ -21,7 +21,8 @@ use texts::{Language, Texts};
 
 use crate::domain::application::{Application, Decision, InformationItem, InformationKind};
 use crate::domain::fee::{Charge, ChargeStatus};
-use crate::domain::ground::Grounds;
+use crate::domain::form::Person;
+use crate::domain::ground::{GroundCode, Grounds};
 use crate::domain::identity::EmailAddress;
 use crate::domain::workflow::definition::{Definition, Phase};
 use crate::error::{Error, Result};
@@ -127,7 +128,7 @@ impl Composer {
     fn about(&self, case: &Case, language: Language<'_>) -> Result<String> {
         let application = &case.application;
         let track = case.definition.title.get(language.name).map_or(&*application.track, |t| t);
-        let name = application.form.person.as_ref().map(|person| person.full_name());
+        let name = application.form.person.as_ref().map(Person::full_name);
         let link = format!("{}/v1/status/{}", self.public_url, application.reference);
         let mut args = reference(application);
         args.set("track", line(track));
@@ -262,7 +263,7 @@ fn granted(case: &Case, language: Language<'_>) -> Result<Vec<String>> {
 
 /// Names the codes alone: what they mean can be nobody else's business, and mail is read on the way.
 fn refused(key: &str, grounds: &Grounds, language: Language<'_>) -> Result<Vec<String>> {
-    let codes: Vec<&str> = grounds.iter().map(|code| code.as_str()).collect();
+    let codes: Vec<&str> = grounds.iter().map(GroundCode::as_str).collect();
     let mut args = FluentArgs::new();
     args.set("count", codes.len());
     args.set("grounds", codes.join(", "));

@@ -10,6 +10,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
 use super::Email;
 use crate::error::{Error, Result};
+use crate::telemetry::chain;
 
 /// How long one message may take; a server that says nothing holds up one job, not the worker.
 const SEND_LIMIT: Duration = Duration::from_secs(40);
@@ -94,7 +95,7 @@ impl Mailer {
                 let answer = tokio::time::timeout(SEND_LIMIT, transport.send(message))
                     .await
                     .map_err(|_| MailError::transient("the mail server did not answer in time"))?
-                    .map_err(|error| smtp_error(&error))?;
+                    .map_err(|error| smtp_error(&error, email))?;
                 let text = answer.message().collect::<Vec<_>>().join(" ");
                 Ok(Delivery { provider_id: text.chars().take(200).collect() })
             }
@@ -134,8 +135,9 @@ fn header(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
-fn smtp_error(error: &lettre::transport::smtp::Error) -> MailError {
-    let reason = chain(error);
+fn smtp_error(error: &lettre::transport::smtp::Error, email: &Email) -> MailError {
+    // Servers like to repeat the address; the reason goes to logs and to jobs, where no address belongs.
+    let reason = chain(error).replace(email.to.as_str(), "recipient");
     let permanent = error.is_permanent()
         && error.status().is_some_and(|code| refuses_recipient(u16::from(code), &reason));
     MailError { permanent, reason }
@@ -152,20 +154,6 @@ fn refuses_recipient(code: u16, text: &str) -> bool {
         .split_whitespace()
         .any(|word| word.starts_with("5.7.") || word == "5.1.7" || word == "5.1.8");
     RECIPIENT.contains(&code) && !ours
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let cause = error.to_string();
-        if !text.contains(&cause) {
-            text.push_str(": ");
-            text.push_str(&cause);
-        }
-        source = error.source();
-    }
-    text
 }
 
 async fn write_whole(dir: &std::path::Path, name: &str, bytes: Vec<u8>) -> std::io::Result<()> {

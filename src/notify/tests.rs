@@ -5,8 +5,7 @@ use chrono::NaiveDate;
 use super::*;
 use crate::domain::actor::Role;
 use crate::domain::fee::{Money, Uin};
-use crate::domain::form::{Contact, Form, Person, Sex};
-use crate::domain::ground::GroundCode;
+use crate::domain::form::{Contact, Form, Sex};
 use crate::domain::identity::CountryCode;
 use crate::domain::reference::Reference;
 use crate::domain::workflow::definition::{

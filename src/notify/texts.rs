@@ -180,7 +180,7 @@ mod tests {
     fn dates_and_amounts_are_written_as_the_language_does() {
         let texts = Texts::load().unwrap();
         let date = NaiveDate::from_ymd_opt(2026, 3, 12).unwrap();
-        let amount = Money::from_kopecks(1_234_567_05).unwrap();
+        let amount = Money::from_kopecks(123_456_705).unwrap();
         let small = Money::from_kopecks(99_900).unwrap();
         let english = texts.language("en");
         assert_eq!(english.date(date).unwrap(), "12 March 2026");
