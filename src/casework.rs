@@ -1,1 +1,717 @@
-//! Placeholder while the house is being built.
+//! The one door: an application comes to be and changes only here.
+//!
+//! Every change takes the same five steps: load, decide, apply, record, enqueue. They cost **two round trips**: one
+//! statement loads what the decision needs, one writes update, event, jobs and kept answer, atomic by itself
+//! (`tests/it/casework.rs` counts them). Opening and claiming the next application of a queue cost the same.
+//!
+//! There is no lock between the two: the update is guarded by the version and the state that were decided on, and
+//! each event moves the version. Whoever comes second writes nothing, loads anew and is decided anew, so the
+//! outcome is the same as under a lock, without holding one while the network is waited for. A caller who named the
+//! version he saw (`If-Match`) is told instead.
+
+mod refusal;
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use self::refusal::refusal;
+use crate::clock::SharedClock;
+use crate::domain::actor::Actor;
+use crate::domain::application::{Application, Document};
+use crate::domain::event::{Change, Event};
+use crate::domain::fee::Payment;
+use crate::domain::form::Form;
+use crate::domain::queue::Queue;
+use crate::domain::reference::Reference;
+use crate::domain::rules::Rulebook;
+use crate::domain::workflow::command::Command;
+use crate::domain::workflow::definition::{CommandName, Definition, Effect, Guard};
+use crate::domain::workflow::engine::{
+    self, Choice, Context, Opening, Rejection, Step, Supplies, Unit,
+};
+use crate::error::{Error, ErrorCode, Result};
+use crate::storage::Db;
+use crate::storage::applications::{
+    self as store, Applied, ClaimNext, Claimed, KeptAnswer, Key, Loaded, PaymentRow, StoredAnswer,
+    Wants, Write,
+};
+use crate::storage::payments;
+
+/// How often a decision that lost a race is made anew before the caller is told to try again.
+const ATTEMPTS: usize = 5;
+
+/// A client's key for one request, and what the request was.
+#[derive(Debug, Clone)]
+pub struct Idempotency {
+    /// The key as sent.
+    pub key: String,
+    /// SHA-256 of operation and body.
+    pub fingerprint: [u8; 32],
+}
+
+/// Who asks, having seen what, under which idempotency key.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Who.
+    pub actor: Actor,
+    /// The version that the caller saw.
+    pub if_match: Option<i32>,
+    /// The key under which a repeated request gets the same answer.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// An application with everything that a view of it shows.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    /// The application.
+    pub application: &'a Application,
+    /// Its office.
+    pub unit: &'a Unit,
+    /// The definition it is pinned to.
+    pub definition: &'a Definition,
+    /// The rules.
+    pub rules: &'a Rulebook,
+    /// What the caller could ask for now, and what blocks it.
+    pub choices: Vec<Choice>,
+    /// The name of the officer who holds it, when known.
+    pub holder: Option<&'a str>,
+    /// The office's date today.
+    pub today: chrono::NaiveDate,
+    /// The instant.
+    pub now: chrono::DateTime<chrono::Utc>,
+}
+
+/// Writes the body of an answer from what the application has become.
+pub type Render<'a> = &'a (dyn Fn(&Seen<'_>) -> Result<String> + Sync);
+
+/// The answer to a request that changed something, new or repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Strong entity tag, quoted.
+    pub etag: Option<String>,
+    /// Where the application is.
+    pub location: Option<String>,
+    /// JSON.
+    pub body: String,
+    /// Whether an earlier answer is given again.
+    pub replayed: bool,
+}
+
+/// What became of a payment that the provider told us of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// It is booked on a charge.
+    Booked,
+    /// It matches nothing that is open; an officer will look at it.
+    Waiting,
+    /// It was known before; nothing changed.
+    Known,
+}
+
+/// The door. Cheap to clone.
+#[derive(Clone)]
+pub struct Casework {
+    db: Db,
+    rules: Arc<Rulebook>,
+    clock: SharedClock,
+    lease: TimeDelta,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// Gives the strong entity tag of a version.
+#[must_use]
+pub fn etag(version: i32) -> String {
+    format!("\"v{version}\"")
+}
+
+/// Gives the address of an application.
+fn location(id: Uuid) -> String {
+    format!("/v1/applications/{id}")
+}
+
+impl Casework {
+    /// Makes the door; `wake` is called after each change that enqueued work.
+    #[must_use]
+    pub fn new(
+        db: Db,
+        rules: Arc<Rulebook>,
+        clock: SharedClock,
+        lease: TimeDelta,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        Self { db, rules, clock, lease, wake }
+    }
+
+    /// Gives the rules in force.
+    #[must_use]
+    pub fn rules(&self) -> &Arc<Rulebook> {
+        &self.rules
+    }
+
+    /// Opens an application as a draft.
+    ///
+    /// # Errors
+    /// Refused when the track is unknown or not for this role, or the unit is unknown.
+    pub async fn open(
+        &self,
+        ask: &Ask,
+        track: &str,
+        unit: &str,
+        form: Form,
+        render: Render<'_>,
+    ) -> Result<Answer> {
+        let mut conn = self.db.conn().await?;
+        let kept = ask.idempotency.as_ref().map(|one| one.key.as_str());
+        let found = store::find_unit(&mut conn, unit, ask.actor.account().zip(kept)).await?;
+        let (unit, kept) = found.ok_or_else(|| {
+            unknown("/unit", "unknown-unit", "Name a unit of the list at /v1/workflows.")
+        })?;
+        if let Some(kept) = kept {
+            return replay(ask, kept);
+        }
+        let now = self.clock.now();
+        let today = now.with_timezone(&unit.time_zone).date_naive();
+        let definition = self.rules.current(track, today).ok_or_else(|| {
+            unknown("/track", "unknown-track", "Name a track that GET /v1/workflows lists.")
+        })?;
+        let mut random = [0u8; 8];
+        self.clock.fill(&mut random);
+        let opening =
+            Opening { id: self.clock.new_id(), reference: Reference::from_random(random), form };
+        let context = self.context(definition, &unit, now, None);
+        let step = engine::open(opening, &ask.actor, &context).map_err(refusal)?;
+        let answer = Self::answer(ask, 201, &step, &context, None, render)?;
+        match self.write(&mut conn, &step, None, ask, &answer).await? {
+            Applied::Written => Ok(answer),
+            Applied::KeyUsed => self.replay_kept(ask).await,
+            Applied::LostRace | Applied::PersonHasAnother | Applied::PaymentKnown => {
+                Err(Error::bug("an opening cannot lose a race"))
+            }
+        }
+    }
+
+    /// Gives a command on an application.
+    ///
+    /// # Errors
+    /// Refused with what stands in the way; nothing has then changed.
+    pub async fn execute(
+        &self,
+        ask: &Ask,
+        id: Uuid,
+        command: &Command,
+        render: Render<'_>,
+    ) -> Result<Answer> {
+        let payment = match command {
+            Command::RecordPayment { payment } => Some(payment),
+            _ => None,
+        };
+        self.change(ask, id, self.wants(command.name()), payment, render, |application, context| {
+            engine::decide(application, command, &ask.actor, context)
+        })
+        .await
+    }
+
+    /// Replaces the form of a draft.
+    ///
+    /// # Errors
+    /// Refused when it is not the caller's or was handed in.
+    pub async fn amend(
+        &self,
+        ask: &Ask,
+        id: Uuid,
+        form: &Form,
+        render: Render<'_>,
+    ) -> Result<Answer> {
+        self.change(ask, id, Wants::default(), None, render, |application, context| {
+            engine::amend_form(application, form.clone(), &ask.actor, context)
+        })
+        .await
+    }
+
+    /// Takes a document whose bytes are in the blob store.
+    ///
+    /// # Errors
+    /// Refused when it is not the caller's, or the state or track takes no such document.
+    pub async fn attach(
+        &self,
+        ask: &Ask,
+        id: Uuid,
+        document: &Document,
+        render: Render<'_>,
+    ) -> Result<Answer> {
+        self.change(ask, id, Wants::default(), None, render, |application, context| {
+            engine::attach_document(application, document.clone(), &ask.actor, context)
+        })
+        .await
+    }
+
+    /// Takes or renews a lease on an application.
+    ///
+    /// # Errors
+    /// Refused naming the holder, when a colleague holds it.
+    pub async fn claim(&self, ask: &Ask, id: Uuid, render: Render<'_>) -> Result<Answer> {
+        self.change(ask, id, Wants::default(), None, render, |application, context| {
+            engine::claim(application, &ask.actor, context)
+        })
+        .await
+    }
+
+    /// Gives a lease back.
+    ///
+    /// # Errors
+    /// Refused when there is none, or when it is a colleague's and the caller is not a senior officer.
+    pub async fn release(&self, ask: &Ask, id: Uuid, render: Render<'_>) -> Result<Answer> {
+        self.change(ask, id, Wants::default(), None, render, |application, context| {
+            engine::release(application, &ask.actor, context)
+        })
+        .await
+    }
+
+    /// Claims the most urgent free application in a unit's queue; `None` when nothing is free.
+    ///
+    /// # Errors
+    /// Refused without an idempotency key.
+    pub async fn claim_next(
+        &self,
+        ask: &Ask,
+        unit: &str,
+        queue: Queue,
+        render: Render<'_>,
+    ) -> Result<Option<Answer>> {
+        let (Some(officer), Some(idempotency)) = (ask.actor.account(), &ask.idempotency) else {
+            return Err(Error::bug("a claim needs an officer and an idempotency key"));
+        };
+        let now = self.clock.now();
+        let mut conn = self.db.conn().await?;
+        let claimed = store::claim_next(
+            &mut conn,
+            &ClaimNext {
+                unit,
+                queue,
+                officer,
+                actor: &ask.actor,
+                now,
+                until: now + self.lease,
+                event: self.clock.new_id(),
+                key: (&idempotency.key, &idempotency.fingerprint),
+            },
+        )
+        .await?;
+        drop(conn);
+        match claimed {
+            Claimed::Application(id) => self.see_as_answer(ask, id, false, render).await.map(Some),
+            Claimed::Nothing => Ok(None),
+            Claimed::KeyUsed => {
+                let kept = self.replay_kept(ask).await?;
+                let id = kept
+                    .location
+                    .as_deref()
+                    .and_then(|at| at.rsplit('/').next())
+                    .and_then(|id| id.parse().ok())
+                    .ok_or_else(|| Error::bug("a kept claim names no application"))?;
+                self.see_as_answer(ask, id, true, render).await.map(Some)
+            }
+        }
+    }
+
+    /// Shows an application to somebody who may see it.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotFound`] when there is none or it is not the caller's.
+    pub async fn see<T>(
+        &self,
+        actor: &Actor,
+        id: Uuid,
+        show: impl FnOnce(&Seen<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut conn = self.db.conn().await?;
+        let loaded = store::find(&mut conn, Key::Id(id), Wants::default()).await?;
+        drop(conn);
+        let loaded = loaded.ok_or_else(Error::not_found)?;
+        if !engine::may_see(&loaded.application, actor) {
+            return Err(Error::not_found());
+        }
+        let definition = self.definition(&loaded.application)?;
+        let context = self.context(definition, &loaded.unit, self.clock.now(), None);
+        show(&seen(&loaded.application, actor, &context, loaded.holder.as_deref()))
+    }
+
+    /// Lets the timer give a command whose deadline may have passed.
+    ///
+    /// # Errors
+    /// Refused when the deadline has not passed or the application has gone on: nothing is then left to do.
+    pub async fn deadline(&self, id: Uuid, name: CommandName) -> Result<()> {
+        let ask = Ask { actor: Actor::Timer, if_match: None, idempotency: None };
+        let command = Command::Deadline { name };
+        self.execute(&ask, id, &command, &|_| Ok(String::new())).await.map(|_| ())
+    }
+
+    /// Takes a payment that the provider tells of: books it if it matches an open charge, else lets it wait.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it could not be written down; the provider will repeat it.
+    pub async fn receive(&self, payment: &Payment) -> Result<Received> {
+        let command = Command::RecordPayment { payment: payment.clone() };
+        let ask = Ask { actor: Actor::Payments, if_match: None, idempotency: None };
+        for _ in 0..ATTEMPTS {
+            let mut conn = self.db.conn().await?;
+            let found = match &payment.uin {
+                None => None,
+                Some(uin) => {
+                    let wants = Wants {
+                        payment: Some(&payment.provider_id),
+                        ..self.wants(CommandName::RecordPayment)
+                    };
+                    store::find(&mut conn, Key::Uin(uin.as_str()), wants).await?
+                }
+            };
+            if let Some(loaded) = &found {
+                if loaded.payment_known {
+                    return Ok(Received::Known);
+                }
+                let definition = self.definition(&loaded.application)?;
+                let context =
+                    self.context(definition, &loaded.unit, self.clock.now(), Some(loaded));
+                match engine::decide(&loaded.application, &command, &ask.actor, &context) {
+                    Ok(step) => {
+                        match self.write(&mut conn, &step, Some(payment), &ask, &NO_ANSWER).await? {
+                            Applied::Written => return Ok(Received::Booked),
+                            Applied::PaymentKnown => return Ok(Received::Known),
+                            Applied::LostRace => continue,
+                            Applied::KeyUsed | Applied::PersonHasAnother => {
+                                return Err(Error::bug("a payment meets no such constraint"));
+                            }
+                        }
+                    }
+                    Err(Rejection::RuleMissing(what)) => return Err(Error::bug(what)),
+                    Err(_) => {}
+                }
+            }
+            let known = payments::insert_waiting(
+                &mut conn,
+                self.clock.new_id(),
+                self.clock.new_id(),
+                payment,
+                self.clock.now(),
+            )
+            .await?;
+            return Ok(if known { Received::Waiting } else { Received::Known });
+        }
+        Err(busy())
+    }
+
+    /// Folds an application's events and compares with its row; gives what differs, in words.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the database fails.
+    pub fn differences(stored: &Application, events: &[Event]) -> Vec<String> {
+        match Application::replay(stored.id, events) {
+            Err(error) => vec![error.to_string()],
+            Ok(None) => vec!["there are no events".to_owned()],
+            Ok(Some(replayed)) => differing_parts(stored, &replayed),
+        }
+    }
+
+    async fn change(
+        &self,
+        ask: &Ask,
+        id: Uuid,
+        wants: Wants<'_>,
+        payment: Option<&Payment>,
+        render: Render<'_>,
+        decide: impl Fn(&Application, &Context<'_>) -> Result<Step, Rejection>,
+    ) -> Result<Answer> {
+        let key = ask.idempotency.as_ref().map(|one| one.key.as_str());
+        let wants = Wants { kept_answer: ask.actor.account().zip(key), ..wants };
+        for _ in 0..ATTEMPTS {
+            let mut conn = self.db.conn().await?;
+            let loaded = store::find(&mut conn, Key::Id(id), wants).await?;
+            let loaded = loaded.ok_or_else(Error::not_found)?;
+            if !engine::may_see(&loaded.application, &ask.actor) {
+                return Err(Error::not_found());
+            }
+            if let Some(kept) = loaded.kept_answer.clone() {
+                return replay(ask, kept);
+            }
+            if let Some(seen) = ask.if_match
+                && seen != loaded.application.version
+            {
+                return Err(stale(&loaded.application));
+            }
+            let definition = self.definition(&loaded.application)?;
+            let context = self.context(definition, &loaded.unit, self.clock.now(), Some(&loaded));
+            let step = decide(&loaded.application, &context)
+                .map_err(refusal)
+                .map_err(|error| name_holder(error, loaded.holder.as_deref()))?;
+            let answer = Self::answer(ask, 200, &step, &context, loaded.holder.as_deref(), render)?;
+            match self.write(&mut conn, &step, payment, ask, &answer).await? {
+                Applied::Written => return Ok(answer),
+                Applied::LostRace => {}
+                Applied::KeyUsed => return self.replay_kept(ask).await,
+                Applied::PersonHasAnother => {
+                    return Err(refusal(Rejection::Blocked(vec![
+                        engine::Blocked::other_open_application(),
+                    ])));
+                }
+                Applied::PaymentKnown => {
+                    return Err(Error::refused(
+                        ErrorCode::RuleRefused,
+                        "A payment with this document number was recorded before.",
+                    ));
+                }
+            }
+        }
+        Err(busy())
+    }
+
+    async fn write(
+        &self,
+        conn: &mut crate::storage::Conn,
+        step: &Step,
+        payment: Option<&Payment>,
+        ask: &Ask,
+        answer: &Answer,
+    ) -> Result<Applied> {
+        let kept = match (ask.actor.account(), &ask.idempotency) {
+            (Some(account), Some(idempotency)) => Some(KeptAnswer {
+                account,
+                key: idempotency.key.clone(),
+                fingerprint: idempotency.fingerprint.to_vec(),
+                status: i32::from(answer.status),
+                etag: answer.etag.clone(),
+                location: answer.location.clone(),
+                body: answer.body.clone(),
+            }),
+            _ => None,
+        };
+        let payment = payment.map(|payment| PaymentRow {
+            id: self.clock.new_id(),
+            payment,
+            recorded_by: ask.actor.account(),
+        });
+        let applied = store::apply(conn, &Write { step, payment, answer: kept }).await?;
+        if applied == Applied::Written && !step.schedule.is_empty() {
+            (self.wake)();
+        }
+        Ok(applied)
+    }
+
+    fn answer(
+        ask: &Ask,
+        status: u16,
+        step: &Step,
+        context: &Context<'_>,
+        holder: Option<&str>,
+        render: Render<'_>,
+    ) -> Result<Answer> {
+        let body = render(&seen(&step.after, &ask.actor, context, holder))?;
+        Ok(Answer {
+            status,
+            etag: Some(etag(step.after.version)),
+            location: (status == 201).then(|| location(step.after.id)),
+            body,
+            replayed: false,
+        })
+    }
+
+    async fn see_as_answer(
+        &self,
+        ask: &Ask,
+        id: Uuid,
+        replayed: bool,
+        render: Render<'_>,
+    ) -> Result<Answer> {
+        self.see(&ask.actor, id, |seen| {
+            Ok(Answer {
+                status: 200,
+                etag: Some(etag(seen.application.version)),
+                location: Some(location(id)),
+                body: render(seen)?,
+                replayed,
+            })
+        })
+        .await
+    }
+
+    /// Gives the answer that a racing request with the same key has just kept.
+    async fn replay_kept(&self, ask: &Ask) -> Result<Answer> {
+        let (Some(account), Some(idempotency)) = (ask.actor.account(), &ask.idempotency) else {
+            return Err(Error::bug("no idempotency key to replay"));
+        };
+        let mut conn = self.db.conn().await?;
+        let kept = store::find_kept_answer(&mut conn, account, &idempotency.key).await?;
+        replay(ask, kept.ok_or_else(busy)?)
+    }
+
+    fn definition(&self, application: &Application) -> Result<&Definition> {
+        self.rules.definition(&application.track, application.workflow_version).ok_or_else(|| {
+            Error::bug(format!(
+                "version {} of the track '{}' is not loaded",
+                application.workflow_version, application.track
+            ))
+        })
+    }
+
+    fn context<'a>(
+        &'a self,
+        definition: &'a Definition,
+        unit: &'a Unit,
+        now: chrono::DateTime<chrono::Utc>,
+        loaded: Option<&Loaded>,
+    ) -> Context<'a> {
+        Context {
+            rules: &self.rules,
+            definition,
+            unit,
+            now,
+            lease: self.lease,
+            other_open: loaded.is_some_and(|loaded| loaded.other_open),
+            supplies: Supplies {
+                event: self.clock.new_id(),
+                charge: self.clock.new_id(),
+                charge_serial: loaded.and_then(|loaded| loaded.charge_serial),
+                permit_serial: loaded.and_then(|loaded| loaded.permit_serial),
+            },
+        }
+    }
+
+    /// Tells what a command may need, whatever the definition: sequences are not spent on commands that never do.
+    fn wants(&self, command: CommandName) -> Wants<'static> {
+        let any = |test: &dyn Fn(&crate::domain::workflow::definition::Transition) -> bool| {
+            self.rules
+                .definitions
+                .iter()
+                .flat_map(|definition| &definition.transitions)
+                .any(|transition| transition.command == command && test(transition))
+        };
+        Wants {
+            charge_serial: any(&|t| {
+                t.effects.iter().any(|effect| matches!(effect, Effect::CreateCharge(_)))
+            }),
+            permit_serial: any(&|t| t.effects.contains(&Effect::IssuePermit)),
+            other_open: any(&|t| t.guards.contains(&Guard::NoOtherOpenApplication)),
+            kept_answer: None,
+            payment: None,
+        }
+    }
+}
+
+const NO_ANSWER: Answer =
+    Answer { status: 200, etag: None, location: None, body: String::new(), replayed: false };
+
+fn seen<'a>(
+    application: &'a Application,
+    actor: &Actor,
+    context: &Context<'a>,
+    holder: Option<&'a str>,
+) -> Seen<'a> {
+    Seen {
+        application,
+        unit: context.unit,
+        definition: context.definition,
+        rules: context.rules,
+        choices: engine::choices(application, actor, context),
+        holder,
+        today: context.today(),
+        now: context.now,
+    }
+}
+
+/// Gives an earlier answer again, if the request is the same.
+fn replay(ask: &Ask, kept: StoredAnswer) -> Result<Answer> {
+    let same = ask.idempotency.as_ref().is_some_and(|one| {
+        let mut stored = [0u8; 32];
+        decode_hex(&kept.fingerprint, &mut stored) && stored == one.fingerprint
+    });
+    if !same {
+        return Err(Error::refused(
+            ErrorCode::IdempotencyKeyReused,
+            "This Idempotency-Key was used with another request; send a new key.",
+        ));
+    }
+    Ok(Answer {
+        status: u16::try_from(kept.status).unwrap_or(200),
+        etag: kept.etag,
+        location: kept.location,
+        body: kept.body,
+        replayed: true,
+    })
+}
+
+fn decode_hex(text: &str, bytes: &mut [u8; 32]) -> bool {
+    text.len() == 64
+        && bytes.iter_mut().enumerate().all(|(index, byte)| {
+            text.get(index * 2..index * 2 + 2)
+                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+                .is_some_and(|value| {
+                    *byte = value;
+                    true
+                })
+        })
+}
+
+fn stale(application: &Application) -> Error {
+    Error::refused(
+        ErrorCode::StaleVersion,
+        "The application has changed since you read it; read it again and decide anew.",
+    )
+    .with_fact("currentETag", etag(application.version))
+    .with_fact("state", application.state.clone())
+}
+
+fn busy() -> Error {
+    Error::refused(
+        ErrorCode::Unavailable,
+        "Others are changing the same application; send the same request again.",
+    )
+    .with_retry_after(1)
+}
+
+fn unknown(pointer: &str, code: &'static str, detail: &str) -> Error {
+    Error::invalid(vec![crate::error::Violation::new(pointer, code, detail)])
+}
+
+fn name_holder(error: Error, holder: Option<&str>) -> Error {
+    match (error.code(), holder) {
+        (ErrorCode::ClaimedByAnother, Some(holder)) => error.with_fact("holderName", holder),
+        _ => error,
+    }
+}
+
+/// Names the parts in which two states of one application differ.
+fn differing_parts(stored: &Application, replayed: &Application) -> Vec<String> {
+    let (Ok(serde_json::Value::Object(stored)), Ok(serde_json::Value::Object(replayed))) =
+        (serde_json::to_value(stored), serde_json::to_value(replayed))
+    else {
+        return vec!["the application cannot be compared".to_owned()];
+    };
+    stored
+        .iter()
+        .filter(|(name, value)| replayed.get(*name) != Some(value))
+        .map(|(name, value)| {
+            let other = replayed.get(name).unwrap_or(&serde_json::Value::Null);
+            format!("{name}: the row says {value}, the events say {other}")
+        })
+        .collect()
+}
+
+/// Gives the SHA-256 of an operation and its body: what an idempotency key stands for.
+#[must_use]
+pub fn fingerprint(operation: &str, body: &[u8]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    digest.update(operation.as_bytes());
+    digest.update([0]);
+    digest.update(body);
+    digest.finalize().into()
+}
+
+/// Tells whether an event moved the application to another state.
+#[must_use]
+pub fn moved(event: &Event) -> bool {
+    event.changes.iter().any(|change| matches!(change, Change::StateEntered { .. }))
+}

@@ -14,6 +14,7 @@ pub mod form;
 pub mod ground;
 pub mod identity;
 pub mod permit;
+pub mod queue;
 pub mod reference;
 pub mod rules;
 pub mod workflow;

@@ -3,9 +3,13 @@
 //! Functions here are `load` (must exist), `find` (may not), `list`, `insert`, `apply`, `claim`, `release`.
 //! Every function is one statement unless its doc says otherwise. Look next at [`applications`], the hot path.
 
+pub mod applications;
+pub mod audit;
+pub mod definitions;
 pub mod jobs;
 pub mod messages;
 pub mod migrate;
+pub mod payments;
 pub mod schema;
 
 use std::sync::Arc;
@@ -122,4 +126,19 @@ impl Instrumentation for StatementCounter {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// Names the query that failed; the text goes to the log alone.
+fn query_failed(query: &'static str, error: diesel::result::Error) -> Error {
+    if let diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::Unknown, info) =
+        &error
+        && info.message().contains("statement timeout")
+    {
+        return Error::refused(
+            ErrorCode::Unavailable,
+            "The service is busy; send the same request again after the stated seconds.",
+        )
+        .with_retry_after(2);
+    }
+    Error::internal(query, error)
 }

@@ -81,6 +81,7 @@ CREATE TABLE applications (
                      ('submission', 'checks', 'fee', 'issuance', 'inForce', 'closed')),
     version          integer NOT NULL CHECK (version > 0),
     created_at       timestamptz NOT NULL,
+    queue            text,
     state_since      timestamptz NOT NULL,
     submitted_at     timestamptz,
     due_on           date,
@@ -105,11 +106,14 @@ CREATE TABLE applications (
         CHECK (phase NOT IN ('fee', 'issuance', 'inForce') OR decision IS NOT NULL),
     CONSTRAINT what_was_taken_in_was_handed_in
         CHECK (phase IN ('submission', 'closed') OR submitted_at IS NOT NULL),
+    CONSTRAINT only_what_is_open_waits_in_a_queue CHECK (queue IS NULL OR phase <> 'closed'),
+    CONSTRAINT what_waits_in_a_queue_was_handed_in CHECK (queue IS NULL OR submitted_at IS NOT NULL),
     CONSTRAINT a_due_date_needs_a_clock CHECK (due_on IS NULL OR clock IS NOT NULL),
     CONSTRAINT what_was_handed_in_names_its_person
         CHECK (submitted_at IS NULL OR (person_key IS NOT NULL AND birth_date IS NOT NULL))
 ) WITH (fillfactor = 85);
 COMMENT ON COLUMN applications.version IS 'number of the latest event; the ETag';
+COMMENT ON COLUMN applications.queue IS 'the office queue it waits in; empty when the applicant is awaited';
 COMMENT ON COLUMN applications.person_key IS 'citizenship and passport number: recognises a second application';
 COMMENT ON COLUMN applications.hands IS 'who gave which command: what four eyes look at';
 
@@ -117,8 +121,10 @@ COMMENT ON COLUMN applications.hands IS 'who gave which command: what four eyes 
 CREATE UNIQUE INDEX one_open_application_of_a_person ON applications (person_key)
     WHERE submitted_at IS NOT NULL AND phase IN ('submission', 'checks', 'fee', 'issuance');
 CREATE INDEX applications_by_applicant ON applications (applicant_id, id);
-CREATE INDEX applications_in_queue ON applications (unit_code, state, due_on, submitted_at, id)
-    WHERE phase <> 'closed';
+-- A queue's list, its count and the claim of its next application read this index in order.
+CREATE INDEX applications_in_queue
+    ON applications (unit_code, queue, (coalesce(due_on, 'infinity')), submitted_at, id)
+    WHERE queue IS NOT NULL;
 
 CREATE TABLE checks (
     application_id  uuid NOT NULL REFERENCES applications,

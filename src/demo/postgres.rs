@@ -99,6 +99,7 @@ impl PrivatePostgres {
         }
         place.prepare()?;
         place.clear_predecessor(progress).await?;
+        place.begin_anew_without(&options.data_dir.join("postgres-is-elsewhere"))?;
 
         let binaries = Binaries::find(options.bin_dir.as_deref(), place.cluster_version()?)?;
         if place.cluster_version()?.is_none() {
@@ -408,6 +409,19 @@ impl Place {
             Some(account) => chown(path, Some(account.uid), Some(account.gid)),
             None => Ok(()),
         }
+    }
+
+    /// Whoever removes the data directory removes its data: a cluster that is kept elsewhere goes when the
+    /// `note` of it is gone from the directory.
+    fn begin_anew_without(&self, note: &Path) -> Result<()> {
+        if self.moved_because.is_none() || note.exists() {
+            return Ok(());
+        }
+        let outcome =
+            if self.cluster.exists() { fs::remove_dir_all(&self.cluster) } else { Ok(()) };
+        outcome.and_then(|()| fs::write(note, self.base.as_os_str().as_encoded_bytes())).map_err(
+            |error| Error::internal(format!("cannot begin in {}", self.base.display()), error),
+        )
     }
 
     /// Reads the major version of the cluster; none when there is no cluster yet.

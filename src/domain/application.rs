@@ -4,7 +4,6 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::actor::Role;
 use super::checks::Check;
 use super::clock::StatutoryClock;
 use super::event::{Change, Event};
@@ -446,8 +445,6 @@ impl Application {
         self.charges
             .iter()
             .filter(|charge| charge.status == ChargeStatus::Open)
-            .fold(Money::ZERO, |sum, charge| {
-                sum.checked_add(charge.outstanding()).unwrap_or(sum)
-            })
+            .fold(Money::ZERO, |sum, charge| sum.checked_add(charge.outstanding()).unwrap_or(sum))
     }
 }

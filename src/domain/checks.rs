@@ -24,8 +24,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Self; 5] =
-        [Self::Clear, Self::Hit, Self::NoData, Self::Error, Self::TimedOut];
+    pub const ALL: [Self; 5] = [Self::Clear, Self::Hit, Self::NoData, Self::Error, Self::TimedOut];
 
     /// Gives the outcome's name as it stands in JSON and in the database.
     #[must_use]

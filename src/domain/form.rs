@@ -6,19 +6,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::fee::Money;
-use super::identity::{CountryCode, EmailAddress, Inn, PassportNumber};
-
-/// Sex as printed in the passport (ICAO 9303).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Sex {
-    /// F.
-    Female,
-    /// M.
-    Male,
-    /// `<`.
-    Unspecified,
-}
+use super::identity::{CountryCode, EmailAddress, Inn, PassportNumber, Sex};
 
 /// The worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

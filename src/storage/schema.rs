@@ -48,7 +48,7 @@ diesel::table! {
     applications (id) {
         id -> Uuid, reference -> Text, track -> Text, workflow_version -> Integer, unit_code -> Text,
         applicant_id -> Uuid, state -> Text, phase -> Text, version -> Integer, created_at -> Timestamptz,
-        state_since -> Timestamptz, submitted_at -> Nullable<Timestamptz>, due_on -> Nullable<Date>,
+        queue -> Nullable<Text>, state_since -> Timestamptz, submitted_at -> Nullable<Timestamptz>, due_on -> Nullable<Date>,
         escalated_at -> Nullable<Timestamptz>, person_key -> Nullable<Text>, person_name -> Nullable<Text>,
         birth_date -> Nullable<Date>, form -> Jsonb, documents -> Jsonb, clock -> Nullable<Jsonb>,
         information -> Jsonb, decision -> Nullable<Jsonb>, proposal -> Nullable<Jsonb>, hands -> Jsonb,

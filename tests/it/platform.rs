@@ -124,6 +124,14 @@ async fn a_directory_that_is_closed_or_has_a_long_name_holds_a_server_all_the_sa
     let moved = !server.cluster_dir().starts_with(&dir);
     assert_eq!(moved, std::fs::metadata(&dir).unwrap().uid() == 0);
     assert_eq!(moved, said.borrow().iter().any(|line| line.contains("who may not enter")));
+    assert!(server.ensure_database("office").await.unwrap());
+    server.stop().await.unwrap();
+
+    // Whoever removes the directory begins anew, wherever the cluster was.
+    std::fs::remove_dir_all(&dir).unwrap();
+    std::fs::DirBuilder::new().mode(0o700).create(&dir).unwrap();
+    let server = start(&dir).await;
+    assert!(server.ensure_database("office").await.unwrap());
     let cluster = server.cluster_dir().to_owned();
     server.stop().await.unwrap();
     assert!(remove(&dir).await.unwrap());

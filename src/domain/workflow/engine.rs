@@ -23,6 +23,7 @@ use crate::domain::actor::{Actor, Party, Role};
 use crate::domain::application::{Application, Document};
 use crate::domain::event::{Act, BuiltIn, Change, Event, Scheduled};
 use crate::domain::form::Form;
+use crate::domain::queue::Queue;
 use crate::domain::reference::Reference;
 use crate::domain::rules::Rulebook;
 
@@ -92,6 +93,8 @@ pub struct Step {
     pub event: Event,
     /// The application as the event leaves it.
     pub after: Application,
+    /// The office queue it waits in now.
+    pub queue: Option<Queue>,
     /// Jobs to enqueue.
     pub schedule: Vec<Scheduled>,
     /// Keys of unfinished jobs to call off.
@@ -286,11 +289,7 @@ pub struct Opening {
 ///
 /// # Errors
 /// [`Rejection::Forbidden`] when the actor's role may not apply on this track.
-pub fn open(
-    opening: Opening,
-    actor: &Actor,
-    context: &Context<'_>,
-) -> Result<Step, Rejection> {
+pub fn open(opening: Opening, actor: &Actor, context: &Context<'_>) -> Result<Step, Rejection> {
     let forbidden = || Rejection::Forbidden { parties: vec![Party::Applicant] };
     let Actor::User { id: applicant, role, .. } = actor else { return Err(forbidden()) };
     if !context.definition.applicants.contains(role) {
@@ -326,7 +325,8 @@ pub fn open(
     let after = Application::open(opening.id, &event)
         .map_err(|error| Rejection::RuleMissing(error.to_string()))?;
     let schedule = deadlines::schedule(&after, context)?;
-    Ok(Step { event, after, schedule, call_off: Vec::new() })
+    let queue = Queue::of(context.definition, &after.state);
+    Ok(Step { event, after, queue, schedule, call_off: Vec::new() })
 }
 
 /// Replaces the form of an application that was not handed in yet.
@@ -432,7 +432,7 @@ pub fn built_in_states(definition: &Definition, act: BuiltIn) -> Vec<&str> {
             state.initial
                 || (state.phase == Phase::Checks && state.awaits == Some(Awaited::Applicant))
         }
-        BuiltIn::Claim | BuiltIn::ReleaseClaim => state.awaits == Some(Awaited::Office),
+        BuiltIn::Claim | BuiltIn::ReleaseClaim => Queue::of(definition, &state.id).is_some(),
     };
     definition.states.iter().filter(|state| fits(state)).map(|state| state.id.as_str()).collect()
 }
@@ -502,7 +502,8 @@ fn stay(
     };
     let mut after = application.clone();
     after.apply(&event).map_err(|error| Rejection::RuleMissing(error.to_string()))?;
-    Ok(Step { event, after, schedule: Vec::new(), call_off: Vec::new() })
+    let queue = Queue::of(context.definition, &after.state);
+    Ok(Step { event, after, queue, schedule: Vec::new(), call_off: Vec::new() })
 }
 
 #[cfg(test)]

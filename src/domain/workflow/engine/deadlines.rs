@@ -59,17 +59,12 @@ pub(super) fn schedule(
 pub(super) fn keys(application: &Application, context: &Context<'_>) -> Vec<String> {
     deadlines(application, context)
         .iter()
-        .map(|deadline| {
-            Job::Timer { application: application.id, command: deadline.command }.key()
-        })
+        .map(|deadline| Job::Timer { application: application.id, command: deadline.command }.key())
         .collect()
 }
 
 fn deadlines<'a>(application: &Application, context: &Context<'a>) -> &'a [Deadline] {
-    context
-        .definition
-        .state(&application.state)
-        .map_or(&[], |state| state.deadlines.as_slice())
+    context.definition.state(&application.state).map_or(&[], |state| state.deadlines.as_slice())
 }
 
 /// Gives the first instant of the day after `date` where the office is.

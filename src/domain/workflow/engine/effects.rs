@@ -13,10 +13,9 @@ use crate::domain::event::{Act, Change, Event, Job, Scheduled};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Payment, Uin};
 use crate::domain::ground::Grounds;
 use crate::domain::permit::{Permit, PermitNumber, PermitStatus, add_months};
+use crate::domain::queue::Queue;
 use crate::domain::workflow::command::Command;
-use crate::domain::workflow::definition::{
-    Awaited, CommandName, Effect, PermitTerm, Transition,
-};
+use crate::domain::workflow::definition::{Awaited, CommandName, Effect, PermitTerm, Transition};
 
 /// The administrator's code in a UIN: the Ministry of the Interior (domain.md 9.1).
 const ADMINISTRATOR: &str = "188";
@@ -130,8 +129,7 @@ impl Draft<'_> {
             }
             Effect::ProposeAnnulment => {
                 let (grounds, reason) = self.grounds()?;
-                let proposal =
-                    Proposal { by: self.person()?, at: self.event.at, grounds, reason };
+                let proposal = Proposal { by: self.person()?, at: self.event.at, grounds, reason };
                 self.change(Change::AnnulmentProposed { proposal })
             }
             Effect::DropProposal => self.change(Change::ProposalDropped),
@@ -158,9 +156,10 @@ impl Draft<'_> {
     }
 
     fn person(&self) -> Result<Uuid, Rejection> {
-        self.event.actor.account().ok_or_else(|| {
-            Rejection::RuleMissing("a decision needs a person who makes it".into())
-        })
+        self.event
+            .actor
+            .account()
+            .ok_or_else(|| Rejection::RuleMissing("a decision needs a person who makes it".into()))
     }
 
     /// Gives the command's grounds once each is known to be one that the transition takes.
@@ -273,8 +272,7 @@ impl Draft<'_> {
                 detail: format!("The check '{check}' has no answer that blocks."),
             }]));
         }
-        let overridden =
-            Override { by: self.person()?, at: self.event.at, reason: reason.clone() };
+        let overridden = Override { by: self.person()?, at: self.event.at, reason: reason.clone() };
         self.change(Change::FindingOverridden { check: check.clone(), overridden })
     }
 
@@ -353,8 +351,7 @@ impl Draft<'_> {
         let missing = |what: &str| Rejection::RuleMissing(what.to_owned());
         let rule =
             self.context.definition.fee(fee).ok_or_else(|| missing("the fee is not defined"))?;
-        let months =
-            if rule.per_month { self.after.form.prepaid_months.unwrap_or(1) } else { 1 };
+        let months = if rule.per_month { self.after.form.prepaid_months.unwrap_or(1) } else { 1 };
         let price = self
             .context
             .rules
@@ -412,8 +409,7 @@ impl Draft<'_> {
         let missing = |what: &str| Rejection::RuleMissing(what.to_owned());
         let rule = &self.context.definition.permit;
         let form = &self.after.form;
-        let person =
-            form.person.as_ref().ok_or_else(|| missing("a permit needs a holder"))?;
+        let person = form.person.as_ref().ok_or_else(|| missing("a permit needs a holder"))?;
         let issued_on = self.context.today();
         let ends_on = match rule.term {
             PermitTerm::Months(months) => add_months(issued_on, months),
@@ -426,9 +422,10 @@ impl Draft<'_> {
                     .max(issued_on)
             }
         };
-        let paid_through = rule.paid_by.as_ref().map(|_| {
-            add_months(issued_on, form.prepaid_months.unwrap_or(1)).min(ends_on)
-        });
+        let paid_through = rule
+            .paid_by
+            .as_ref()
+            .map(|_| add_months(issued_on, form.prepaid_months.unwrap_or(1)).min(ends_on));
         let serial = self
             .context
             .supplies
@@ -475,12 +472,7 @@ impl Draft<'_> {
             Actor::User { id, role, .. } if role.is_office() => *id,
             Actor::User { .. } | Actor::Timer | Actor::Payments => return Ok(()),
         };
-        let awaits_office = self
-            .context
-            .definition
-            .state(&self.after.state)
-            .is_some_and(|state| state.awaits == Some(Awaited::Office));
-        if awaits_office {
+        if Queue::of(self.context.definition, &self.after.state).is_some() {
             let until = self.context.now + self.context.lease;
             self.change(Change::Claimed { by, until })?;
         }
@@ -498,11 +490,8 @@ impl Draft<'_> {
                     | Change::PermitIssued { .. }
             )
         });
-        let mut schedule = if dates_moved {
-            deadlines::schedule(&self.after, self.context)?
-        } else {
-            Vec::new()
-        };
+        let mut schedule =
+            if dates_moved { deadlines::schedule(&self.after, self.context)? } else { Vec::new() };
         let mut call_off = if moved { deadlines::keys(before, self.context) } else { Vec::new() };
         call_off.retain(|key| !schedule.iter().any(|scheduled| scheduled.job.key() == *key));
         schedule.extend(self.messages.iter().map(|message| Scheduled {
@@ -515,6 +504,7 @@ impl Draft<'_> {
         }));
         let mut after = self.after;
         after.version = self.event.seq;
-        Ok(Step { event: self.event, after, schedule, call_off })
+        let queue = Queue::of(self.context.definition, &after.state);
+        Ok(Step { event: self.event, after, queue, schedule, call_off })
     }
 }

@@ -29,6 +29,15 @@ impl Blocked {
         Self { guard: guard.name(), detail: detail.into(), parts: Vec::new() }
     }
 
+    /// Says that the same person has another application under way.
+    #[must_use]
+    pub fn other_open_application() -> Self {
+        Self::new(
+            &Guard::NoOtherOpenApplication,
+            "Another application of the same person is under way; wait for its end or withdraw it.",
+        )
+    }
+
     /// Says that a colleague holds the application.
     pub(super) fn claimed(until: DateTime<Utc>) -> Self {
         Self {
@@ -146,12 +155,7 @@ fn holds(
                 )
             })
         }
-        Guard::NoOtherOpenApplication => context.other_open.then(|| {
-            Blocked::new(
-                guard,
-                "Another application of the same person is under way; wait for its end or withdraw it.",
-            )
-        }),
+        Guard::NoOtherOpenApplication => context.other_open.then(Blocked::other_open_application),
         Guard::SalaryAtLeast(threshold) => salary(application, guard, threshold, context),
         Guard::ChecksClear => checks_clear(application, guard, context),
         Guard::FeeSettled(fee) => {
@@ -280,9 +284,8 @@ fn payment(
     }
     let fits = charge.status == ChargeStatus::Open
         && fits(amount.kopecks(), charge.outstanding().kopecks());
-    (!fits).then(|| {
-        Blocked::new(guard, format!("Of '{fee}' {} is still due.", charge.outstanding()))
-    })
+    (!fits)
+        .then(|| Blocked::new(guard, format!("Of '{fee}' {} is still due.", charge.outstanding())))
 }
 
 fn answers(

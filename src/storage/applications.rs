@@ -1,0 +1,515 @@
+//! Applications: loading one with all that a decision needs, and writing what was decided.
+//!
+//! [`load`] is one statement, [`apply`] is one statement: that is the whole cost of a command. Both are cached
+//! prepared statements (`sql_query` would be planned anew each time). Nobody but `casework` calls [`apply`] and
+//! [`claim_next`].
+
+mod claim;
+mod queue;
+mod write;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::{OptionalExtension, QueryDsl as _, QueryResult, Queryable};
+use diesel_async::RunQueryDsl;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::Uuid;
+
+pub use self::claim::{ClaimNext, Claimed, claim_next};
+pub use self::queue::{
+    Place, PublicPermitRow, StatusRow, SummaryRow, count_queues, find_permit, find_status,
+    list_of_applicant, list_queue,
+};
+pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply};
+use super::schema::idempotency_keys as k;
+use super::{Conn, query_failed};
+use crate::domain::application::{Application, Claim};
+use crate::domain::checks::{Check, Finding, Outcome, Override};
+use crate::domain::fee::{Charge, ChargeStatus, Money, Uin};
+use crate::domain::permit::{Permit, PermitNumber, PermitStatus};
+use crate::domain::reference::Reference;
+use crate::domain::workflow::definition::Phase;
+use crate::domain::workflow::engine::Unit;
+use crate::error::{Error, Result};
+
+/// By what an application is found.
+#[derive(Debug, Clone, Copy)]
+pub enum Key<'a> {
+    /// Its id.
+    Id(Uuid),
+    /// Its public reference, in canonical form.
+    Reference(&'a str),
+    /// The UIN of one of its charges.
+    Uin(&'a str),
+}
+
+/// What [`load`] fetches besides the application itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wants<'a> {
+    /// Take a serial number for a charge.
+    pub charge_serial: bool,
+    /// Take a serial number for a permit.
+    pub permit_serial: bool,
+    /// Look whether the same person has another application under way.
+    pub other_open: bool,
+    /// Look for an answer kept for this account and idempotency key.
+    pub kept_answer: Option<(Uuid, &'a str)>,
+    /// Look whether this payment of the provider is known.
+    pub payment: Option<&'a str>,
+}
+
+/// An answer kept for a repeated request.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StoredAnswer {
+    /// SHA-256 of the request it answered, lower-case hexadecimal.
+    pub fingerprint: String,
+    /// HTTP status.
+    pub status: i32,
+    /// ETag.
+    pub etag: Option<String>,
+    /// Location.
+    pub location: Option<String>,
+    /// Body.
+    pub body: String,
+}
+
+/// An application with what a decision about it needs.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The application.
+    pub application: Application,
+    /// Its office.
+    pub unit: Unit,
+    /// The name of the officer who holds it.
+    pub holder: Option<String>,
+    /// A serial number for a charge, if wanted.
+    pub charge_serial: Option<u64>,
+    /// A serial number for a permit, if wanted.
+    pub permit_serial: Option<u64>,
+    /// Whether the same person has another application under way, if wanted.
+    pub other_open: bool,
+    /// The answer kept for the idempotency key, if wanted and there.
+    pub kept_answer: Option<StoredAnswer>,
+    /// Whether the payment is known, if wanted.
+    pub payment_known: bool,
+}
+
+/// Loads an application and all that a decision needs, in one statement; `None` when there is none.
+///
+/// Takes no lock: the guarded update of [`apply`] is what keeps two writers apart.
+///
+/// # Errors
+/// [`Error::Corrupt`] when a row does not decode.
+pub async fn find(conn: &mut Conn, key: Key<'_>, wants: Wants<'_>) -> Result<Option<Loaded>> {
+    let query = Load { key, wants };
+    let row: Option<Row> = query
+        .get_result(conn)
+        .await
+        .optional()
+        .map_err(|e| query_failed("applications::find", e))?;
+    row.map(Row::decode).transpose()
+}
+
+/// Finds the answer kept for an account's idempotency key, when there is no application to load it with.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn find_kept_answer(
+    conn: &mut Conn,
+    account: Uuid,
+    key: &str,
+) -> Result<Option<StoredAnswer>> {
+    let row: Option<KeptRow> = k::table
+        .find((account, key))
+        .select((k::fingerprint, k::status, k::etag, k::location, k::body))
+        .first(conn)
+        .await
+        .optional()
+        .map_err(|e| query_failed("applications::find_kept_answer", e))?;
+    Ok(row.map(|(fingerprint, status, etag, location, body)| StoredAnswer {
+        fingerprint: hex(&fingerprint),
+        status,
+        etag,
+        location,
+        body,
+    }))
+}
+
+type KeptRow = (Vec<u8>, i32, Option<String>, Option<String>, String);
+/// Finds a unit and, for an account's idempotency key, the answer kept for it; one statement.
+///
+/// # Errors
+/// [`Error::Corrupt`] when the unit's time zone is none.
+pub async fn find_unit(
+    conn: &mut Conn,
+    code: &str,
+    kept_answer: Option<(Uuid, &str)>,
+) -> Result<Option<(Unit, Option<StoredAnswer>)>> {
+    let (account, key) = kept_answer.unwrap_or((Uuid::nil(), ""));
+    let row: Option<(String, String, String, Option<Value>)> = FindUnit { code, account, key }
+        .get_result(conn)
+        .await
+        .optional()
+        .map_err(|e| query_failed("applications::find_unit", e))?;
+    let Some((title, region, time_zone, kept)) = row else { return Ok(None) };
+    let time_zone: Tz = time_zone.parse().map_err(|_| Error::Corrupt {
+        table: "units",
+        column: "time_zone",
+        row: code.to_owned(),
+    })?;
+    let kept = maybe("idempotency_keys", "row", account, kept)?;
+    Ok(Some((Unit { code: code.to_owned(), title, region, time_zone }, kept)))
+}
+
+struct FindUnit<'a> {
+    code: &'a str,
+    account: Uuid,
+    key: &'a str,
+}
+
+impl QueryId for FindUnit<'_> {
+    type QueryId = FindUnit<'static>;
+}
+
+impl Query for FindUnit<'_> {
+    type SqlType = (Text, Text, Text, Nullable<Jsonb>);
+}
+
+impl QueryFragment<Pg> for FindUnit<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT u.title, u.region, u.time_zone, (SELECT to_jsonb(k) || jsonb_build_object(\
+             'fingerprint', encode(k.fingerprint, 'hex')) FROM idempotency_keys k \
+             WHERE k.account_id = ",
+        );
+        out.push_bind_param::<SqlUuid, _>(&self.account)?;
+        out.push_sql(" AND k.key = ");
+        out.push_bind_param::<Text, str>(self.key)?;
+        out.push_sql(") FROM units u WHERE u.code = ");
+        out.push_bind_param::<Text, str>(self.code)
+    }
+}
+
+/// Writes bytes as lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+struct Load<'a> {
+    key: Key<'a>,
+    wants: Wants<'a>,
+}
+
+// Which parts the text has depends on the values, so the text itself is the key of the statement cache.
+impl QueryId for Load<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Load<'_> {
+    type SqlType = (
+        (SqlUuid, Text, Text, Integer, Text, SqlUuid, Text, Text, Integer),
+        (Timestamptz, Timestamptz, Nullable<Timestamptz>, Nullable<Date>, Nullable<Timestamptz>),
+        (Jsonb, Jsonb, Nullable<Jsonb>, Jsonb, Nullable<Jsonb>, Nullable<Jsonb>, Jsonb),
+        (Nullable<SqlUuid>, Nullable<Timestamptz>, Nullable<Text>),
+        (Text, Text, Text),
+        (Nullable<Jsonb>, Nullable<Jsonb>, Nullable<Jsonb>),
+        (Jsonb, Bool, Bool),
+    );
+}
+
+impl QueryFragment<Pg> for Load<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT a.id, a.reference, a.track, a.workflow_version, a.unit_code, a.applicant_id, \
+             a.state, a.phase, a.version, a.created_at, a.state_since, a.submitted_at, a.due_on, \
+             a.escalated_at, a.form, a.documents, a.clock, a.information, a.decision, a.proposal, \
+             a.hands, a.claimed_by, a.claimed_until, \
+             (SELECT o.name FROM accounts o WHERE o.id = a.claimed_by), \
+             u.title, u.region, u.time_zone, \
+             (SELECT jsonb_agg(to_jsonb(c) - 'application_id') FROM checks c \
+               WHERE c.application_id = a.id), \
+             (SELECT jsonb_agg(to_jsonb(c) - 'application_id' ORDER BY c.created_at, c.id) \
+               FROM charges c WHERE c.application_id = a.id), \
+             (SELECT to_jsonb(p) - 'application_id' FROM permits p WHERE p.application_id = a.id), \
+             jsonb_build_object('chargeSerial', ",
+        );
+        out.push_sql(if self.wants.charge_serial { "nextval('charge_serials')" } else { "NULL" });
+        out.push_sql(", 'permitSerial', ");
+        out.push_sql(if self.wants.permit_serial { "nextval('permit_serials')" } else { "NULL" });
+        if let Some((account, key)) = &self.wants.kept_answer {
+            out.push_sql(
+                ", 'keptAnswer', (SELECT to_jsonb(k) || jsonb_build_object('fingerprint', \
+                 encode(k.fingerprint, 'hex')) FROM idempotency_keys k WHERE k.account_id = ",
+            );
+            out.push_bind_param::<SqlUuid, _>(account)?;
+            out.push_sql(" AND k.key = ");
+            out.push_bind_param::<Text, _>(key)?;
+            out.push_sql(")");
+        }
+        out.push_sql("), ");
+        out.push_sql(if self.wants.other_open {
+            "coalesce((SELECT true FROM applications o WHERE o.person_key = a.person_key \
+             AND o.id <> a.id AND o.submitted_at IS NOT NULL \
+             AND o.phase IN ('submission', 'checks', 'fee', 'issuance') LIMIT 1), false)"
+        } else {
+            "false"
+        });
+        out.push_sql(", ");
+        if let Some(payment) = &self.wants.payment {
+            out.push_sql("EXISTS (SELECT FROM payments p WHERE p.provider_id = ");
+            out.push_bind_param::<Text, _>(payment)?;
+            out.push_sql(")");
+        } else {
+            out.push_sql("false");
+        }
+        out.push_sql(" FROM applications a JOIN units u ON u.code = a.unit_code WHERE a.");
+        match &self.key {
+            Key::Id(id) => {
+                out.push_sql("id = ");
+                out.push_bind_param::<SqlUuid, _>(id)?;
+            }
+            Key::Reference(reference) => {
+                out.push_sql("reference = ");
+                out.push_bind_param::<Text, _>(reference)?;
+            }
+            Key::Uin(uin) => {
+                out.push_sql("id = (SELECT c.application_id FROM charges c WHERE c.uin = ");
+                out.push_bind_param::<Text, _>(uin)?;
+                out.push_sql(")");
+            }
+        }
+        Ok(())
+    }
+}
+
+type Times =
+    (DateTime<Utc>, DateTime<Utc>, Option<DateTime<Utc>>, Option<NaiveDate>, Option<DateTime<Utc>>);
+
+#[derive(Queryable)]
+struct Row {
+    head: (Uuid, String, String, i32, String, Uuid, String, String, i32),
+    times: Times,
+    parts: (Value, Value, Option<Value>, Value, Option<Value>, Option<Value>, Value),
+    claim: (Option<Uuid>, Option<DateTime<Utc>>, Option<String>),
+    unit: (String, String, String),
+    children: (Option<Value>, Option<Value>, Option<Value>),
+    extras: (Value, bool, bool),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Extras {
+    charge_serial: Option<u64>,
+    permit_serial: Option<u64>,
+    #[serde(default)]
+    kept_answer: Option<StoredAnswer>,
+}
+
+#[derive(Deserialize)]
+struct CheckRow {
+    id: String,
+    asked_at: DateTime<Utc>,
+    due_on: NaiveDate,
+    outcome: Option<String>,
+    answered_at: Option<DateTime<Utc>>,
+    answered_by: Option<Uuid>,
+    note: Option<String>,
+    overridden_by: Option<Uuid>,
+    overridden_at: Option<DateTime<Utc>>,
+    override_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ChargeRow {
+    id: Uuid,
+    fee: String,
+    uin: String,
+    amount_kopecks: i64,
+    paid_kopecks: i64,
+    rule: String,
+    created_at: DateTime<Utc>,
+    status: ChargeStatus,
+}
+
+#[derive(Deserialize)]
+struct PermitRow {
+    number: String,
+    status: PermitStatus,
+    holder_name: String,
+    territory: String,
+    profession: Option<String>,
+    issued_on: NaiveDate,
+    paid_through: Option<NaiveDate>,
+    ends_on: NaiveDate,
+    closed_on: Option<NaiveDate>,
+}
+
+impl Row {
+    fn decode(self) -> Result<Loaded> {
+        let (id, reference, track, workflow_version, unit, applicant, state, phase, version) =
+            self.head;
+        let corrupt = |table: &'static str, column: &'static str| Error::Corrupt {
+            table,
+            column,
+            row: id.to_string(),
+        };
+        let (created_at, state_since, submitted_at, due_on, escalated_at) = self.times;
+        let (form, documents, clock, information, decision, proposal, hands) = self.parts;
+        let claim = match (self.claim.0, self.claim.1) {
+            (Some(by), Some(until)) => Some(Claim { by, until }),
+            (None, None) => None,
+            _ => return Err(corrupt("applications", "claimed_until")),
+        };
+        let extras: Extras = json("applications", "extras", id, self.extras.0)?;
+        let checks: Vec<CheckRow> = list("checks", id, self.children.0)?;
+        let charges: Vec<ChargeRow> = list("charges", id, self.children.1)?;
+        let permit: Option<PermitRow> = maybe("permits", "row", id, self.children.2)?;
+        let (title, region, time_zone) = self.unit;
+        let application = Application {
+            id,
+            reference: Reference::parse(&reference)
+                .map_err(|_| corrupt("applications", "reference"))?,
+            track,
+            workflow_version: u32::try_from(workflow_version)
+                .map_err(|_| corrupt("applications", "workflow_version"))?,
+            unit: unit.clone(),
+            applicant,
+            state,
+            phase: Phase::parse(&phase).ok_or_else(|| corrupt("applications", "phase"))?,
+            version,
+            created_at,
+            state_since,
+            submitted_at,
+            form: json("applications", "form", id, form)?,
+            documents: json("applications", "documents", id, documents)?,
+            clock: maybe("applications", "clock", id, clock)?,
+            due_on,
+            escalated_at,
+            checks: checks
+                .into_iter()
+                .map(|row| row.decode().ok_or_else(|| corrupt("checks", "outcome")))
+                .collect::<Result<_>>()?,
+            information: json("applications", "information", id, information)?,
+            charges: charges
+                .into_iter()
+                .map(|row| row.decode().ok_or_else(|| corrupt("charges", "uin")))
+                .collect::<Result<_>>()?,
+            decision: maybe("applications", "decision", id, decision)?,
+            proposal: maybe("applications", "proposal", id, proposal)?,
+            permit: permit
+                .map(|row| row.decode().ok_or_else(|| corrupt("permits", "number")))
+                .transpose()?,
+            hands: json("applications", "hands", id, hands)?,
+            claim,
+        };
+        let time_zone: Tz = time_zone.parse().map_err(|_| corrupt("units", "time_zone"))?;
+        Ok(Loaded {
+            application,
+            unit: Unit { code: unit, title, region, time_zone },
+            holder: self.claim.2,
+            charge_serial: extras.charge_serial,
+            permit_serial: extras.permit_serial,
+            other_open: self.extras.1,
+            kept_answer: extras.kept_answer,
+            payment_known: self.extras.2,
+        })
+    }
+}
+
+impl CheckRow {
+    fn decode(self) -> Option<Check> {
+        let finding = match (self.outcome, self.answered_at) {
+            (Some(outcome), Some(answered_at)) => Some(Finding {
+                outcome: Outcome::parse(&outcome)?,
+                answered_at,
+                answered_by: self.answered_by,
+                note: self.note,
+            }),
+            (None, None) => None,
+            _ => return None,
+        };
+        let overridden = match (self.overridden_by, self.overridden_at, self.override_reason) {
+            (Some(by), Some(at), Some(reason)) => Some(Override { by, at, reason }),
+            (None, None, None) => None,
+            _ => return None,
+        };
+        Some(Check {
+            id: self.id,
+            asked_at: self.asked_at,
+            due_on: self.due_on,
+            finding,
+            overridden,
+        })
+    }
+}
+
+impl ChargeRow {
+    fn decode(self) -> Option<Charge> {
+        Some(Charge {
+            id: self.id,
+            fee: self.fee,
+            uin: Uin::parse(&self.uin).ok()?,
+            amount: Money::from_kopecks(self.amount_kopecks)?,
+            rule: self.rule,
+            created_at: self.created_at,
+            paid: Money::from_kopecks(self.paid_kopecks)?,
+            status: self.status,
+        })
+    }
+}
+
+impl PermitRow {
+    fn decode(self) -> Option<Permit> {
+        Some(Permit {
+            number: PermitNumber::parse(&self.number).ok()?,
+            status: self.status,
+            holder_name: self.holder_name,
+            territory: self.territory,
+            profession: self.profession,
+            issued_on: self.issued_on,
+            paid_through: self.paid_through,
+            ends_on: self.ends_on,
+            closed_on: self.closed_on,
+        })
+    }
+}
+
+fn json<T: DeserializeOwned>(
+    table: &'static str,
+    column: &'static str,
+    id: Uuid,
+    value: Value,
+) -> Result<T> {
+    serde_json::from_value(value).map_err(|error| {
+        tracing::error!(table, column, %id, %error, "a stored value does not decode");
+        Error::Corrupt { table, column, row: id.to_string() }
+    })
+}
+
+fn maybe<T: DeserializeOwned>(
+    table: &'static str,
+    column: &'static str,
+    id: Uuid,
+    value: Option<Value>,
+) -> Result<Option<T>> {
+    value.map(|value| json(table, column, id, value)).transpose()
+}
+
+fn list<T: DeserializeOwned>(
+    table: &'static str,
+    id: Uuid,
+    value: Option<Value>,
+) -> Result<Vec<T>> {
+    Ok(maybe(table, "row", id, value)?.unwrap_or_default())
+}

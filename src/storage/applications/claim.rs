@@ -1,0 +1,145 @@
+//! Takes the most urgent free application of a queue: one statement, and two officers never get the same.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::{Binary, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::{OptionalExtension, QueryResult};
+use diesel_async::RunQueryDsl;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::{Conn, query_failed};
+use crate::domain::actor::Actor;
+use crate::domain::event::{Act, BuiltIn, Change};
+use crate::domain::queue::Queue;
+use crate::error::Result;
+
+/// From which applications to claim, for whom, until when.
+#[derive(Debug)]
+pub struct ClaimNext<'a> {
+    /// Unit's code.
+    pub unit: &'a str,
+    /// The queue.
+    pub queue: Queue,
+    /// The officer's account.
+    pub officer: Uuid,
+    /// The officer as actor.
+    pub actor: &'a Actor,
+    /// The instant.
+    pub now: DateTime<Utc>,
+    /// When the lease ends by itself.
+    pub until: DateTime<Utc>,
+    /// Id of the event.
+    pub event: Uuid,
+    /// Idempotency key and SHA-256 of the request.
+    pub key: (&'a str, &'a [u8]),
+}
+
+/// What became of a [`ClaimNext`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimed {
+    /// This application is the officer's until the lease ends.
+    Application(Uuid),
+    /// Nothing is free.
+    Nothing,
+    /// The idempotency key was used before.
+    KeyUsed,
+}
+
+/// Claims the most urgent free application: earliest statutory date, then earliest hand-in.
+///
+/// Applications on which a colleague is at work this instant are skipped, not waited for. The lease, its event and
+/// the kept answer (an empty body, with the application as location) are one statement.
+///
+/// # Errors
+/// [`crate::error::Error::Internal`] when the database fails.
+pub async fn claim_next(conn: &mut Conn, ask: &ClaimNext<'_>) -> Result<Claimed> {
+    let statement = Statement {
+        ask,
+        officer: Some(ask.officer),
+        content: json!({
+            "actor": ask.actor,
+            "request": null,
+            "changes": [Change::Claimed { by: ask.officer, until: ask.until }],
+        }),
+    };
+    match statement.get_result::<(Uuid,)>(conn).await.optional() {
+        Ok(Some((id,))) => Ok(Claimed::Application(id)),
+        Ok(None) => Ok(Claimed::Nothing),
+        Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, violation))
+            if violation.constraint_name() == Some("idempotency_keys_pkey") =>
+        {
+            Ok(Claimed::KeyUsed)
+        }
+        Err(error) => Err(query_failed("applications::claim_next", error)),
+    }
+}
+
+struct Statement<'a> {
+    ask: &'a ClaimNext<'a>,
+    content: serde_json::Value,
+    officer: Option<Uuid>,
+}
+
+impl QueryId for Statement<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Statement<'_> {
+    type SqlType = (SqlUuid,);
+}
+
+impl QueryFragment<Pg> for Statement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let ask = self.ask;
+        let act = Act::BuiltIn(BuiltIn::Claim);
+        out.push_sql("WITH next AS (SELECT id FROM applications a WHERE ");
+        super::queue::walk_predicate(ask.unit, ask.queue, &ask.now, out.reborrow())?;
+        out.push_sql(" AND (claimed_until IS NULL OR claimed_until <= ");
+        out.push_bind_param::<Timestamptz, _>(&ask.now)?;
+        out.push_sql(
+            ") ORDER BY coalesce(due_on, 'infinity'), submitted_at, id LIMIT 1 \
+             FOR UPDATE SKIP LOCKED), \
+             moved AS (UPDATE applications a SET version = version + 1, claimed_by = ",
+        );
+        out.push_bind_param::<SqlUuid, _>(&ask.officer)?;
+        out.push_sql(", claimed_until = ");
+        out.push_bind_param::<Timestamptz, _>(&ask.until)?;
+        out.push_sql(
+            " FROM next WHERE a.id = next.id RETURNING a.id, a.unit_code, a.version, a.track, \
+             a.workflow_version, a.state), \
+             event AS (INSERT INTO events (id, at, kind, actor_id, actor_role, unit_code, \
+             application_id, seq, track, workflow_version, command, from_state, to_state, content) \
+             SELECT ",
+        );
+        out.push_bind_param::<SqlUuid, _>(&ask.event)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Timestamptz, _>(&ask.now)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, str>(act.event())?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<SqlUuid>, _>(&self.officer)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, str>(ask.actor.role_name())?;
+        out.push_sql(", unit_code, id, version, track, workflow_version, ");
+        out.push_bind_param::<Text, str>(act.name())?;
+        out.push_sql(", state, state, ");
+        out.push_bind_param::<Jsonb, _>(&self.content)?;
+        out.push_sql(
+            " FROM moved), answer AS (INSERT INTO idempotency_keys (account_id, key, \
+             fingerprint, status, location, body, created_at) SELECT ",
+        );
+        out.push_bind_param::<SqlUuid, _>(&ask.officer)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, str>(ask.key.0)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, [u8]>(ask.key.1)?;
+        out.push_sql(", 200, '/v1/applications/' || id, '', ");
+        out.push_bind_param::<Timestamptz, _>(&ask.now)?;
+        out.push_sql(" FROM moved) SELECT id FROM moved");
+        Ok(())
+    }
+}

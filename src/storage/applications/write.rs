@@ -1,0 +1,611 @@
+//! Writes a decision: the guarded update, the event, what hangs on the application, the jobs and the kept
+//! answer, in one statement that is atomic by itself.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::QueryResult;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::{
+    Array, BigInt, Binary, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+};
+use diesel_async::RunQueryDsl;
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::super::{Conn, query_failed};
+use crate::domain::event::{Change, Event};
+use crate::domain::fee::Payment;
+use crate::domain::queue::Queue;
+use crate::domain::workflow::engine::Step;
+use crate::error::{Error, Result};
+
+/// An answer to keep with the decision, so that a repeated request gets it again.
+#[derive(Debug, Clone)]
+pub struct KeptAnswer {
+    /// The account that asked.
+    pub account: Uuid,
+    /// The idempotency key.
+    pub key: String,
+    /// SHA-256 of the request.
+    pub fingerprint: Vec<u8>,
+    /// HTTP status.
+    pub status: i32,
+    /// ETag.
+    pub etag: Option<String>,
+    /// Location.
+    pub location: Option<String>,
+    /// Body.
+    pub body: String,
+}
+
+/// A payment to record with the decision that books it.
+#[derive(Debug, Clone)]
+pub struct PaymentRow<'a> {
+    /// Id of the row.
+    pub id: Uuid,
+    /// The payment.
+    pub payment: &'a Payment,
+    /// The officer who recorded it.
+    pub recorded_by: Option<Uuid>,
+}
+
+/// A decision to write.
+#[derive(Debug)]
+pub struct Write<'a> {
+    /// What was decided.
+    pub step: &'a Step,
+    /// The payment that it books.
+    pub payment: Option<PaymentRow<'a>>,
+    /// The answer to keep.
+    pub answer: Option<KeptAnswer>,
+}
+
+/// What became of a [`Write`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// It is written and durable.
+    Written,
+    /// The application has changed since it was loaded; nothing was written.
+    LostRace,
+    /// The idempotency key was used meanwhile; nothing was written.
+    KeyUsed,
+    /// The same person handed in another application meanwhile; nothing was written.
+    PersonHasAnother,
+    /// The provider's payment was recorded meanwhile; nothing was written.
+    PaymentKnown,
+}
+
+/// Writes a decision in one statement: all of it or nothing.
+///
+/// The update is guarded by the version and the state that the decision was made on.
+///
+/// # Errors
+/// [`Error::Internal`] when the database refuses for a reason that is ours.
+pub async fn apply(conn: &mut Conn, write: &Write<'_>) -> Result<Applied> {
+    let statement = Statement::new(write)?;
+    match statement.get_result::<(i64,)>(conn).await {
+        Ok((1,)) => Ok(Applied::Written),
+        Ok(_) => Ok(Applied::LostRace),
+        Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, violation)) => {
+            match violation.constraint_name() {
+                Some("idempotency_keys_pkey") => Ok(Applied::KeyUsed),
+                Some("one_open_application_of_a_person") => Ok(Applied::PersonHasAnother),
+                Some("payments_provider_id_key") => Ok(Applied::PaymentKnown),
+                Some("events_application_id_seq_key") => Ok(Applied::LostRace),
+                _ => Err(query_failed(
+                    "applications::apply",
+                    DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, violation),
+                )),
+            }
+        }
+        // A deadlock ends one of its two statements: like a lost race, it is decided anew.
+        Err(DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) => {
+            Ok(Applied::LostRace)
+        }
+        Err(error) => Err(query_failed("applications::apply", error)),
+    }
+}
+
+/// The values of one write, ready to bind; absent parts leave their text out.
+struct Statement<'a> {
+    step: &'a Step,
+    event: EventColumns<'a>,
+    form: Option<FormColumns>,
+    documents: Option<Value>,
+    clock: Option<Value>,
+    information: Value,
+    decision: Option<Value>,
+    proposal: Option<Value>,
+    hands: Value,
+    claimed_by: Option<Uuid>,
+    claimed_until: Option<DateTime<Utc>>,
+    checks: Option<Value>,
+    charges: Option<Value>,
+    permit: Option<Value>,
+    payment: Option<PaymentColumns<'a>>,
+    jobs: Option<JobColumns>,
+    answer: Option<&'a KeptAnswer>,
+    workflow_version: i32,
+    queue: Option<&'static str>,
+}
+
+struct EventColumns<'a> {
+    event: &'a Event,
+    actor: Option<Uuid>,
+    content: Value,
+}
+
+struct FormColumns {
+    form: Value,
+    person_key: Option<String>,
+    person_name: Option<String>,
+    birth_date: Option<NaiveDate>,
+}
+
+struct PaymentColumns<'a> {
+    row: &'a PaymentRow<'a>,
+    charge: Uuid,
+    uin: Option<String>,
+    amount: i64,
+}
+
+#[derive(Default)]
+struct JobColumns {
+    kinds: Vec<&'static str>,
+    keys: Vec<String>,
+    payloads: Vec<Value>,
+    run_ats: Vec<DateTime<Utc>>,
+}
+
+fn to_value<T: Serialize>(value: &T) -> Result<Value> {
+    serde_json::to_value(value).map_err(|e| Error::internal("cannot encode a stored value", e))
+}
+
+impl<'a> Statement<'a> {
+    fn new(write: &'a Write<'a>) -> Result<Self> {
+        let Step { event, after, schedule, .. } = write.step;
+        let opens = event.seq == 1;
+        let changed = |test: fn(&Change) -> bool| event.changes.iter().any(test);
+        let form = if opens || changed(|c| matches!(c, Change::FormReplaced { .. })) {
+            let person = after.form.person.as_ref();
+            Some(FormColumns {
+                form: to_value(&after.form)?,
+                person_key: after.form.person_key(),
+                person_name: person.map(crate::domain::form::Person::full_name),
+                birth_date: person.map(|person| person.birth_date),
+            })
+        } else {
+            None
+        };
+        let documents = (opens || changed(|c| matches!(c, Change::DocumentAttached { .. })))
+            .then(|| to_value(&after.documents))
+            .transpose()?;
+        let checks = changed(|c| {
+            matches!(
+                c,
+                Change::ChecksOpened { .. }
+                    | Change::FindingRecorded { .. }
+                    | Change::FindingOverridden { .. }
+            )
+        })
+        .then(|| check_rows(event, after));
+        let charges = changed(|c| {
+            matches!(
+                c,
+                Change::ChargeCreated { .. }
+                    | Change::PaymentBooked { .. }
+                    | Change::ChargeAnnulled { .. }
+            )
+        })
+        .then(|| charge_rows(event, after));
+        let permit = match &after.permit {
+            Some(permit)
+                if changed(|c| {
+                    matches!(c, Change::PermitIssued { .. } | Change::PermitEnded { .. })
+                }) =>
+            {
+                Some(json!({
+                    "number": permit.number.to_string(), "status": permit.status,
+                    "holder_name": permit.holder_name, "territory": permit.territory,
+                    "profession": permit.profession, "issued_on": permit.issued_on,
+                    "paid_through": permit.paid_through, "ends_on": permit.ends_on,
+                    "closed_on": permit.closed_on,
+                }))
+            }
+            Some(_) | None => None,
+        };
+        let booked = event.changes.iter().find_map(|change| match change {
+            Change::PaymentBooked { charge, .. } => Some(*charge),
+            _ => None,
+        });
+        let payment = match (&write.payment, booked) {
+            (Some(row), Some(charge)) => Some(PaymentColumns {
+                row,
+                charge,
+                uin: row.payment.uin.as_ref().map(ToString::to_string),
+                amount: row.payment.amount.kopecks(),
+            }),
+            _ => None,
+        };
+        let mut jobs = JobColumns::default();
+        for scheduled in schedule {
+            jobs.kinds.push(scheduled.job.kind());
+            jobs.keys.push(scheduled.job.key());
+            jobs.payloads.push(to_value(&scheduled.job)?);
+            jobs.run_ats.push(scheduled.run_at);
+        }
+        Ok(Self {
+            step: write.step,
+            event: EventColumns {
+                event,
+                actor: event.actor.account(),
+                content: json!({
+                    "actor": event.actor, "request": event.request, "changes": event.changes,
+                }),
+            },
+            form,
+            documents,
+            clock: after.clock.as_ref().map(to_value).transpose()?,
+            information: to_value(&after.information)?,
+            decision: after.decision.as_ref().map(to_value).transpose()?,
+            proposal: after.proposal.as_ref().map(to_value).transpose()?,
+            hands: to_value(&after.hands)?,
+            claimed_by: after.claim.as_ref().map(|claim| claim.by),
+            claimed_until: after.claim.as_ref().map(|claim| claim.until),
+            checks,
+            charges,
+            permit,
+            payment,
+            jobs: (!jobs.kinds.is_empty()).then_some(jobs),
+            answer: write.answer.as_ref(),
+            queue: write.step.queue.map(Queue::name),
+            workflow_version: i32::try_from(after.workflow_version)
+                .map_err(|e| Error::internal("a workflow version beyond 2^31", e))?,
+        })
+    }
+}
+
+/// Gives the checks that the event touched, as rows.
+fn check_rows(event: &Event, after: &crate::domain::application::Application) -> Value {
+    let touched = |id: &str| {
+        event.changes.iter().any(|change| match change {
+            Change::ChecksOpened { .. } => true,
+            Change::FindingRecorded { check, .. } | Change::FindingOverridden { check, .. } => {
+                check == id
+            }
+            _ => false,
+        })
+    };
+    let rows = after.checks.iter().filter(|check| touched(&check.id)).map(|check| {
+        let finding = check.finding.as_ref();
+        let overridden = check.overridden.as_ref();
+        json!({
+            "id": check.id, "asked_at": check.asked_at, "due_on": check.due_on,
+            "outcome": finding.map(|f| f.outcome.name()),
+            "answered_at": finding.map(|f| f.answered_at),
+            "answered_by": finding.and_then(|f| f.answered_by),
+            "note": finding.and_then(|f| f.note.as_deref()),
+            "overridden_by": overridden.map(|o| o.by),
+            "overridden_at": overridden.map(|o| o.at),
+            "override_reason": overridden.map(|o| o.reason.as_str()),
+        })
+    });
+    Value::Array(rows.collect())
+}
+
+/// Gives the charges that the event touched, as rows.
+fn charge_rows(event: &Event, after: &crate::domain::application::Application) -> Value {
+    let touched = |id: Uuid| {
+        event.changes.iter().any(|change| match change {
+            Change::ChargeCreated { charge } => charge.id == id,
+            Change::PaymentBooked { charge, .. } | Change::ChargeAnnulled { charge } => {
+                *charge == id
+            }
+            _ => false,
+        })
+    };
+    let rows = after.charges.iter().filter(|charge| touched(charge.id)).map(|charge| {
+        json!({
+            "id": charge.id, "fee": charge.fee, "uin": charge.uin.to_string(),
+            "amount_kopecks": charge.amount.kopecks(), "paid_kopecks": charge.paid.kopecks(),
+            "rule": charge.rule, "created_at": charge.created_at, "status": charge.status,
+        })
+    });
+    Value::Array(rows.collect())
+}
+
+impl QueryId for Statement<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Statement<'_> {
+    type SqlType = (BigInt,);
+}
+
+impl QueryFragment<Pg> for Statement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH moved AS (");
+        if self.event.event.seq == 1 {
+            self.insert(out.reborrow())?;
+        } else {
+            self.update(out.reborrow())?;
+        }
+        out.push_sql(" RETURNING id)");
+        self.record(out.reborrow())?;
+        self.children(out.reborrow())?;
+        self.work(out.reborrow())?;
+        self.keep(out.reborrow())?;
+        out.push_sql(" SELECT count(*) FROM moved");
+        Ok(())
+    }
+}
+
+impl Statement<'_> {
+    fn insert<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let after = &self.step.after;
+        out.push_sql(
+            "INSERT INTO applications (id, reference, track, workflow_version, unit_code, \
+             applicant_id, created_at, state, phase, version, state_since, form, person_key, \
+             person_name, birth_date, documents) VALUES (",
+        );
+        out.push_bind_param::<SqlUuid, _>(&after.id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, str>(after.reference.as_str())?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(&after.track)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Integer, _>(&self.workflow_version)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(&after.unit)?;
+        out.push_sql(", ");
+        out.push_bind_param::<SqlUuid, _>(&after.applicant)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Timestamptz, _>(&after.created_at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(&after.state)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, str>(after.phase.name())?;
+        out.push_sql(", ");
+        out.push_bind_param::<Integer, _>(&after.version)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Timestamptz, _>(&after.state_since)?;
+        if let Some(form) = &self.form {
+            out.push_sql(", ");
+            out.push_bind_param::<Jsonb, _>(&form.form)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Nullable<Text>, _>(&form.person_key)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Nullable<Text>, _>(&form.person_name)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Nullable<Date>, _>(&form.birth_date)?;
+        }
+        if let Some(documents) = &self.documents {
+            out.push_sql(", ");
+            out.push_bind_param::<Jsonb, _>(documents)?;
+        }
+        out.push_sql(")");
+        Ok(())
+    }
+
+    fn update<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let after = &self.step.after;
+        out.push_sql("UPDATE applications SET state = ");
+        out.push_bind_param::<Text, _>(&after.state)?;
+        out.push_sql(", phase = ");
+        out.push_bind_param::<Text, str>(after.phase.name())?;
+        out.push_sql(", queue = ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.queue)?;
+        out.push_sql(", version = version + 1, state_since = ");
+        out.push_bind_param::<Timestamptz, _>(&after.state_since)?;
+        out.push_sql(", submitted_at = ");
+        out.push_bind_param::<Nullable<Timestamptz>, _>(&after.submitted_at)?;
+        out.push_sql(", due_on = ");
+        out.push_bind_param::<Nullable<Date>, _>(&after.due_on)?;
+        out.push_sql(", escalated_at = ");
+        out.push_bind_param::<Nullable<Timestamptz>, _>(&after.escalated_at)?;
+        out.push_sql(", clock = ");
+        out.push_bind_param::<Nullable<Jsonb>, _>(&self.clock)?;
+        out.push_sql(", information = ");
+        out.push_bind_param::<Jsonb, _>(&self.information)?;
+        out.push_sql(", decision = ");
+        out.push_bind_param::<Nullable<Jsonb>, _>(&self.decision)?;
+        out.push_sql(", proposal = ");
+        out.push_bind_param::<Nullable<Jsonb>, _>(&self.proposal)?;
+        out.push_sql(", hands = ");
+        out.push_bind_param::<Jsonb, _>(&self.hands)?;
+        out.push_sql(", claimed_by = ");
+        out.push_bind_param::<Nullable<SqlUuid>, _>(&self.claimed_by)?;
+        out.push_sql(", claimed_until = ");
+        out.push_bind_param::<Nullable<Timestamptz>, _>(&self.claimed_until)?;
+        if let Some(form) = &self.form {
+            out.push_sql(", form = ");
+            out.push_bind_param::<Jsonb, _>(&form.form)?;
+            out.push_sql(", person_key = ");
+            out.push_bind_param::<Nullable<Text>, _>(&form.person_key)?;
+            out.push_sql(", person_name = ");
+            out.push_bind_param::<Nullable<Text>, _>(&form.person_name)?;
+            out.push_sql(", birth_date = ");
+            out.push_bind_param::<Nullable<Date>, _>(&form.birth_date)?;
+        }
+        if let Some(documents) = &self.documents {
+            out.push_sql(", documents = ");
+            out.push_bind_param::<Jsonb, _>(documents)?;
+        }
+        // The guard repeats what the decision was made on.
+        out.push_sql(" WHERE id = ");
+        out.push_bind_param::<SqlUuid, _>(&after.id)?;
+        out.push_sql(" AND version + 1 = ");
+        out.push_bind_param::<Integer, _>(&self.event.event.seq)?;
+        out.push_sql(" AND state = ");
+        out.push_bind_param::<Text, _>(&self.event.event.from)
+    }
+
+    fn record<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let EventColumns { event, actor, content } = &self.event;
+        let after = &self.step.after;
+        out.push_sql(
+            ", event AS (INSERT INTO events (id, at, kind, actor_id, actor_role, unit_code, \
+             application_id, seq, track, workflow_version, command, from_state, to_state, content) \
+             SELECT ",
+        );
+        out.push_bind_param::<SqlUuid, _>(&event.id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Timestamptz, _>(&event.at)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, str>(event.act.event())?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<SqlUuid>, _>(actor)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, str>(event.actor.role_name())?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(&after.unit)?;
+        out.push_sql(", moved.id, ");
+        out.push_bind_param::<Integer, _>(&event.seq)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(&after.track)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Integer, _>(&self.workflow_version)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, str>(event.act.name())?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(&event.from)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(&event.to)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Jsonb, _>(content)?;
+        out.push_sql(" FROM moved)");
+        Ok(())
+    }
+
+    fn children<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if let Some(checks) = &self.checks {
+            out.push_sql(
+                ", checks_written AS (INSERT INTO checks (application_id, id, asked_at, due_on, \
+                 outcome, answered_at, answered_by, note, overridden_by, overridden_at, \
+                 override_reason) SELECT moved.id, c.* FROM moved, jsonb_to_recordset(",
+            );
+            out.push_bind_param::<Jsonb, _>(checks)?;
+            out.push_sql(
+                ") AS c(id text, asked_at timestamptz, due_on date, outcome text, \
+                 answered_at timestamptz, answered_by uuid, note text, overridden_by uuid, \
+                 overridden_at timestamptz, override_reason text) \
+                 ON CONFLICT (application_id, id) DO UPDATE SET asked_at = excluded.asked_at, \
+                 due_on = excluded.due_on, outcome = excluded.outcome, \
+                 answered_at = excluded.answered_at, answered_by = excluded.answered_by, \
+                 note = excluded.note, overridden_by = excluded.overridden_by, \
+                 overridden_at = excluded.overridden_at, \
+                 override_reason = excluded.override_reason)",
+            );
+        }
+        if let Some(charges) = &self.charges {
+            out.push_sql(
+                ", charges_written AS (INSERT INTO charges (application_id, id, fee, uin, \
+                 amount_kopecks, paid_kopecks, rule, created_at, status) \
+                 SELECT moved.id, c.* FROM moved, jsonb_to_recordset(",
+            );
+            out.push_bind_param::<Jsonb, _>(charges)?;
+            out.push_sql(
+                ") AS c(id uuid, fee text, uin text, amount_kopecks bigint, paid_kopecks bigint, \
+                 rule text, created_at timestamptz, status text) \
+                 ON CONFLICT (id) DO UPDATE SET paid_kopecks = excluded.paid_kopecks, \
+                 status = excluded.status)",
+            );
+        }
+        if let Some(permit) = &self.permit {
+            out.push_sql(
+                ", permit_written AS (INSERT INTO permits (application_id, number, status, \
+                 holder_name, territory, profession, issued_on, paid_through, ends_on, closed_on) \
+                 SELECT moved.id, p.* FROM moved, jsonb_to_record(",
+            );
+            out.push_bind_param::<Jsonb, _>(permit)?;
+            out.push_sql(
+                ") AS p(number text, status text, holder_name text, territory text, \
+                 profession text, issued_on date, paid_through date, ends_on date, closed_on date) \
+                 ON CONFLICT (number) DO UPDATE SET status = excluded.status, \
+                 paid_through = excluded.paid_through, closed_on = excluded.closed_on)",
+            );
+        }
+        if let Some(PaymentColumns { row, charge, uin, amount }) = &self.payment {
+            out.push_sql(
+                ", payment_written AS (INSERT INTO payments (id, provider_id, uin, \
+                 amount_kopecks, paid_at, received_at, payer, recorded_by, charge_id, status) \
+                 SELECT ",
+            );
+            out.push_bind_param::<SqlUuid, _>(&row.id)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Text, _>(&row.payment.provider_id)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Nullable<Text>, _>(uin)?;
+            out.push_sql(", ");
+            out.push_bind_param::<BigInt, _>(amount)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Timestamptz, _>(&row.payment.paid_at)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Timestamptz, _>(&self.event.event.at)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Nullable<Text>, _>(&row.payment.payer)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Nullable<SqlUuid>, _>(&row.recorded_by)?;
+            out.push_sql(", ");
+            out.push_bind_param::<SqlUuid, _>(charge)?;
+            out.push_sql(", 'matched' FROM moved)");
+        }
+        Ok(())
+    }
+
+    fn work<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if let Some(jobs) = &self.jobs {
+            out.push_sql(
+                ", jobs_written AS (INSERT INTO jobs (kind, key, payload, run_at, created_at) \
+                 SELECT j.kind, j.key, j.payload, j.run_at, ",
+            );
+            out.push_bind_param::<Timestamptz, _>(&self.event.event.at)?;
+            out.push_sql(" FROM moved, unnest(");
+            out.push_bind_param::<Array<Text>, _>(&jobs.kinds)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Array<Text>, _>(&jobs.keys)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Array<Jsonb>, _>(&jobs.payloads)?;
+            out.push_sql(", ");
+            out.push_bind_param::<Array<Timestamptz>, _>(&jobs.run_ats)?;
+            out.push_sql(
+                ") AS j(kind, key, payload, run_at) ON CONFLICT (key) WHERE finished_at IS NULL \
+                 DO UPDATE SET run_at = excluded.run_at, payload = excluded.payload, attempts = 0)",
+            );
+        }
+        if !self.step.call_off.is_empty() {
+            out.push_sql(", called_off AS (DELETE FROM jobs USING moved WHERE key = ANY(");
+            out.push_bind_param::<Array<Text>, _>(&self.step.call_off)?;
+            out.push_sql(") AND finished_at IS NULL)");
+        }
+        Ok(())
+    }
+
+    fn keep<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Some(answer) = self.answer else { return Ok(()) };
+        out.push_sql(
+            ", answer AS (INSERT INTO idempotency_keys (account_id, key, fingerprint, status, \
+             etag, location, body, created_at) SELECT ",
+        );
+        out.push_bind_param::<SqlUuid, _>(&answer.account)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(&answer.key)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, _>(&answer.fingerprint)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Integer, _>(&answer.status)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Text>, _>(&answer.etag)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Text>, _>(&answer.location)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, _>(&answer.body)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Timestamptz, _>(&self.event.event.at)?;
+        out.push_sql(" FROM moved)");
+        Ok(())
+    }
+}
