@@ -706,3 +706,29 @@ fn percent_encoded(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_directory_given_up_is_free_at_once_although_children_are_being_forked() {
+        let dir = std::env::temp_dir().join(format!("propusk-lock-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let uid = account::own_uid().unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let _ = Command::new("/bin/sh").args(["-c", ":"]).uid(uid).status();
+                }
+            });
+            let taken: Vec<_> = (0..300).map(|_| DirLock::take(&dir).map(drop)).collect();
+            done.store(true, Ordering::Relaxed);
+            assert!(taken.iter().all(Result::is_ok));
+        });
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
