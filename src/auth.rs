@@ -1,1 +1,116 @@
-//! Placeholder while the house is being built.
+//! Who is calling: from the `Authorization` header to an [`Identity`], and from an e-mail and password to a session.
+//!
+//! [`tokens`] signs and verifies access tokens without the database, [`passwords`] hashes in bounded numbers,
+//! [`access`] is what handlers put into their signatures. Accounts and sessions are rows of
+//! [`crate::storage::accounts`].
+
+pub mod access;
+pub mod passwords;
+pub mod tokens;
+
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::domain::actor::{Actor, Role};
+use crate::error::{Error, ErrorCode, Result, Violation};
+use crate::storage::Db;
+use crate::storage::accounts::{self, NewAccount, PlainEvent};
+
+use self::passwords::Passwords;
+
+/// Who is calling, as a valid access token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The account.
+    pub account: Uuid,
+    /// The account's only role.
+    pub role: Role,
+    /// The unit's code: present exactly for officers and senior officers.
+    pub unit: Option<String>,
+    /// The name to show.
+    pub name: String,
+    /// The session that the token belongs to.
+    pub session: Uuid,
+}
+
+impl Identity {
+    /// Gives the identity as the engine sees it.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::User { id: self.account, role: self.role, unit: self.unit.clone() }
+    }
+}
+
+/// An account to be.
+#[derive(Clone)]
+pub struct NewUser {
+    /// The address to log in with; any case.
+    pub email: String,
+    /// The name to show.
+    pub name: String,
+    /// The only role.
+    pub role: Role,
+    /// The unit's code: present exactly for officers and senior officers.
+    pub unit: Option<String>,
+    /// The password in clear.
+    pub password: String,
+}
+
+/// Adds an account, with the event `accountAdded` in `by`'s name (none: an administrator at the command line).
+///
+/// # Errors
+/// [`ErrorCode::InvalidRequest`] with every violation, or [`ErrorCode::RuleRefused`] when the address is taken
+/// or the unit unknown.
+pub async fn add_user(
+    db: &Db,
+    clock: &dyn Clock,
+    passwords: &Passwords,
+    user: NewUser,
+    by: Option<&Identity>,
+) -> Result<Uuid> {
+    let email = user.email.trim().to_lowercase();
+    let mut violations = Vec::new();
+    if !validator::ValidateEmail::validate_email(&email) || email.len() > 254 {
+        violations.push(Violation::new("/email", "email", "Send a valid e-mail address."));
+    }
+    let name = user.name.trim();
+    if name.is_empty() || name.chars().count() > 200 || name.contains('\0') {
+        violations.push(Violation::new("/name", "length", "Send a name of 1 to 200 characters."));
+    }
+    if user.role.is_office() != user.unit.is_some() {
+        let detail = "Officers and senior officers belong to a unit, nobody else does.";
+        violations.push(Violation::new("/unit", "invalid-value", detail));
+    }
+    violations.extend(passwords::weakness(&user.password, &[&email, name]));
+    if !violations.is_empty() {
+        return Err(Error::invalid(violations));
+    }
+    let mut salt = [0; 16];
+    clock.fill(&mut salt);
+    let account = NewAccount {
+        id: clock.new_id(),
+        email,
+        name: name.to_owned(),
+        role: user.role,
+        unit: user.unit,
+        password_hash: passwords.hash(user.password, salt).await?,
+        created_at: clock.now(),
+    };
+    let event = PlainEvent {
+        id: clock.new_id(),
+        at: account.created_at,
+        kind: "accountAdded",
+        actor: by.map(|identity| identity.account),
+        actor_role: by.map_or(Role::Administrator, |identity| identity.role).name(),
+        unit: account.unit.clone(),
+        content: serde_json::json!({ "account": account.id, "role": account.role }),
+    };
+    accounts::insert(db, &account, &event).await?;
+    Ok(account.id)
+}
+
+/// The one refusal of a log-in, whatever was wrong with it.
+#[must_use]
+pub fn refused_login() -> Error {
+    Error::refused(ErrorCode::Unauthenticated, "The e-mail address or the password is wrong.")
+}

@@ -3,9 +3,11 @@
 //! Functions here are `load` (must exist), `find` (may not), `list`, `insert`, `apply`, `claim`, `release`.
 //! Every function is one statement unless its doc says otherwise. Look next at [`applications`], the hot path.
 
+pub mod accounts;
 pub mod applications;
 pub mod audit;
 pub mod definitions;
+pub mod health;
 pub mod jobs;
 pub mod messages;
 pub mod migrate;

@@ -20,6 +20,8 @@ use crate::domain::workflow::source::{Problem, Rule};
 pub struct Rulebook {
     /// Every version of every track.
     pub definitions: Vec<Definition>,
+    /// The text of each definition's file, in the same order.
+    pub sources: Vec<String>,
     /// Amounts, coefficients and thresholds by date.
     pub rates: Rates,
     /// The coded grounds.
@@ -69,6 +71,7 @@ impl Rulebook {
         let calendar = keep(calendar, &mut problems);
 
         let mut definitions: Vec<Definition> = Vec::new();
+        let mut sources = Vec::new();
         for (path, text) in workflows {
             let read = match (&rates, &grounds) {
                 (Some(rates), Some(grounds)) => proof::read(path, text, rates, grounds),
@@ -90,13 +93,20 @@ impl Rulebook {
                 });
             }
             definitions.push(definition);
+            sources.push(text.to_owned());
         }
         match (rates, grounds, calendar) {
             (Some(rates), Some(grounds), Some(calendar)) if problems.is_empty() => {
-                Ok(Self { definitions, rates, grounds, calendar })
+                Ok(Self { definitions, sources, rates, grounds, calendar })
             }
             _ => Err(problems),
         }
+    }
+
+    /// Gives each definition with the text of its file.
+    #[must_use]
+    pub fn with_sources(&self) -> Vec<(&Definition, &str)> {
+        self.definitions.iter().zip(self.sources.iter().map(String::as_str)).collect()
     }
 
     /// Finds one version of a track.

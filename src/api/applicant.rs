@@ -1,0 +1,10 @@
+//! Operations for migrants and employers: hand in, follow and amend their own applications.
+//!
+//! Each handler is registered here with `config.service(handler)`, which also documents it.
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Registers the operations.
+pub fn configure(config: &mut ServiceConfig<'_>) {
+    let _ = config;
+}
