@@ -1,8 +1,8 @@
 //! The table of jobs: who runs what, and what came of it.
 //!
 //! Jobs are inserted by `storage::applications` in the statement that writes their command. A worker claims
-//! them with a lease; if it dies, the lease ends and another takes over. A job whose `run_at` a command moves
-//! while it runs (a payment puts a lapse off) is not finished by that run: it waits for its new time.
+//! them with a lease; if it dies, the lease ends and another takes over. A job that a command schedules
+//! again while it runs (a payment puts a lapse off) is not finished by that run: it waits for its new time.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::ExpressionMethods;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz};
 use diesel::{BoolExpressionMethods, OptionalExtension, QueryDsl, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
@@ -34,6 +34,8 @@ pub struct JobRow {
     pub run_at: DateTime<Utc>,
     /// How often it has been claimed, this time included.
     pub attempts: i32,
+    /// Until when it is the claimer's, who is recognised by it.
+    pub leased_until: DateTime<Utc>,
 }
 
 impl JobRow {
@@ -86,7 +88,7 @@ pub async fn claim(
     Ok(rows)
 }
 
-/// Records that a claimed job is done; `false` if it was put off meanwhile and waits for its new time.
+/// Records that a claimed job is done; `false` if it was scheduled again meanwhile and waits for its new time.
 ///
 /// # Errors
 /// [`Error::Internal`] when the database fails.
@@ -119,7 +121,9 @@ async fn end(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let ended = diesel::update(jobs::table)
-        .filter(held(job).and(jobs::run_at.eq(job.run_at)))
+        .filter(held(job))
+        // A command that schedules the job again begins its attempts anew.
+        .filter(jobs::run_at.eq(job.run_at).and(jobs::attempts.eq(job.attempts)))
         .set((
             jobs::finished_at.eq(now),
             jobs::outcome.eq(outcome),
@@ -137,7 +141,7 @@ async fn end(
 
 /// Puts a claimed job off to `run_at` after a failure, keeping the reason.
 ///
-/// A job that was put off by a command meanwhile keeps the command's time.
+/// A job that was scheduled again by a command meanwhile keeps the command's time.
 ///
 /// # Errors
 /// [`Error::Internal`] when the database fails.
@@ -148,7 +152,9 @@ pub async fn retry(
     error: &str,
 ) -> Result<()> {
     let moved = diesel::update(jobs::table)
-        .filter(held(job).and(jobs::run_at.eq(job.run_at)))
+        .filter(held(job))
+        // A command that schedules the job again begins its attempts anew.
+        .filter(jobs::run_at.eq(job.run_at).and(jobs::attempts.eq(job.attempts)))
         .set((
             jobs::run_at.eq(run_at),
             jobs::last_error.eq(error),
@@ -163,7 +169,7 @@ pub async fn retry(
     Ok(())
 }
 
-/// Ends the lease on a job that was put off while it ran.
+/// Ends the lease on a job that was scheduled again while it ran.
 async fn release(conn: &mut AsyncPgConnection, job: &JobRow) -> Result<()> {
     diesel::update(jobs::table)
         .filter(held(job))
@@ -174,15 +180,15 @@ async fn release(conn: &mut AsyncPgConnection, job: &JobRow) -> Result<()> {
     Ok(())
 }
 
-/// Whoever claims a job adds an attempt: a worker that lost its lease no longer matches. So attempts never
-/// go down.
-type Held = diesel::dsl::And<
-    diesel::dsl::And<diesel::dsl::Eq<jobs::id, i64>, diesel::dsl::Eq<jobs::attempts, i32>>,
-    diesel::dsl::IsNull<jobs::finished_at>,
->;
-
-fn held(job: &JobRow) -> Held {
-    jobs::id.eq(job.id).and(jobs::attempts.eq(job.attempts)).and(jobs::finished_at.is_null())
+/// Each claim has its own end, and a finished job has none: a worker that lost its lease no longer matches.
+fn held(
+    job: &JobRow,
+) -> diesel::dsl::And<
+    diesel::dsl::Eq<jobs::id, i64>,
+    diesel::dsl::Eq<jobs::leased_until, DateTime<Utc>>,
+    Nullable<Bool>,
+> {
+    jobs::id.eq(job.id).and(jobs::leased_until.eq(job.leased_until))
 }
 
 /// Gives the time at which the next job of `kinds` is due that nobody runs, past or future.
@@ -243,7 +249,7 @@ struct Claim {
 }
 
 impl Query for Claim {
-    type SqlType = (BigInt, Text, Text, Jsonb, Timestamptz, Integer);
+    type SqlType = (BigInt, Text, Text, Jsonb, Timestamptz, Integer, Timestamptz);
 }
 
 impl<Conn> diesel::RunQueryDsl<Conn> for Claim {}
@@ -263,7 +269,7 @@ impl QueryFragment<Pg> for Claim {
         out.push_bind_param::<Timestamptz, _>(&self.leased_until)?;
         out.push_sql(
             ", attempts = attempts + 1 FROM due WHERE jobs.id = due.id \
-             RETURNING jobs.id, kind, key, payload, run_at, attempts",
+             RETURNING jobs.id, kind, key, payload, run_at, attempts, leased_until",
         );
         Ok(())
     }
