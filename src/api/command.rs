@@ -20,7 +20,6 @@ use crate::error::{Error, ErrorCode, Result, Violation};
 #[derive(Debug, ToSchema)]
 #[serde(tag = "command", rename_all = "camelCase")]
 #[schema(example = json!({"command": "recordFinding", "check": "entryBan", "outcome": "clear"}))]
-#[expect(dead_code, reason = "documents the union; `Commanded::read` takes it apart")]
 pub enum CommandRequest {
     /// The applicant hands the draft in.
     Submit(Empty),
