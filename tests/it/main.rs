@@ -2,5 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod bad_input;
+mod http;
+mod openapi;
 mod platform;
+mod session;
 mod support;
