@@ -1,1 +1,11 @@
-//! Placeholder while the house is being built.
+//! Documents that applicants hand in: which bytes are taken, and where they lie.
+//!
+//! [`check`] is pure and cheap: it looks at headers and marks, it does not decode and is no virus scan.
+//! [`BlobStore`] keeps bytes under their SHA-256, so that what was handed in cannot change unnoticed. Who may
+//! hand in or read a document is decided by `api`; that an application has one is an event of `casework`.
+
+mod content;
+mod store;
+
+pub use content::{MAX_BYTES, MAX_PIXELS, MediaType, check};
+pub use store::BlobStore;

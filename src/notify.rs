@@ -1,1 +1,289 @@
-//! Placeholder while the house is being built.
+//! Which message tells whom what: from an application to an e-mail, and the e-mail to its way.
+//!
+//! [`Composer`] is pure: it writes a message from the application as it stands when the message goes out, so
+//! that a mail which a failing server held back for days does not say what is no longer true. [`Mailer`] sends.
+//! When to send is decided in `casework` (a job in the command's transaction), the trying again in `worker`.
+//!
+//! A message says what happened and where to look; it holds neither passport nor date of birth nor what an
+//! officer wrote, because mail is read on the way.
+
+mod mailer;
+mod texts;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use fluent_bundle::FluentArgs;
+use uuid::Uuid;
+
+pub use mailer::{Delivery, MailError, Mailer};
+use texts::{Language, Texts};
+
+use crate::domain::application::{Application, Decision, InformationItem, InformationKind};
+use crate::domain::fee::{Charge, ChargeStatus};
+use crate::domain::form::Person;
+use crate::domain::ground::{GroundCode, Grounds};
+use crate::domain::identity::EmailAddress;
+use crate::domain::workflow::definition::{Definition, Phase};
+use crate::error::{Error, Result};
+
+/// What a message is written from.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// The application as it stands.
+    pub application: Application,
+    /// The definition it is pinned to.
+    pub definition: Arc<Definition>,
+    /// The title of its unit.
+    pub unit_title: String,
+}
+
+/// A message ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email {
+    /// Whom it is for.
+    pub to: EmailAddress,
+    /// The subject.
+    pub subject: String,
+    /// Plain text.
+    pub body: String,
+    /// The language of both.
+    pub language: &'static str,
+    /// `Message-ID` without its brackets: the same for the same event, so that a repeated delivery (the server
+    /// took it, we did not hear so) is recognised.
+    pub message_id: String,
+    /// The `Date` header.
+    pub at: DateTime<Utc>,
+}
+
+/// Why there is no message to send.
+#[derive(Debug, thiserror::Error)]
+pub enum NoEmail {
+    /// The application has moved on: what the message would say is no longer so.
+    #[error("what the message would say is no longer so")]
+    Overtaken,
+    /// The form names no address.
+    #[error("the application names no e-mail address")]
+    NoAddress,
+    /// There is no message of this name.
+    #[error("there is no message '{0}'")]
+    Unknown(String),
+    /// A text is missing.
+    #[error(transparent)]
+    Broken(#[from] Error),
+}
+
+/// Writes messages.
+#[derive(Debug)]
+pub struct Composer {
+    texts: Texts,
+    public_url: String,
+    host: String,
+}
+
+impl Composer {
+    /// Makes a composer whose links begin with `public_url` (`https://permits.example.org`).
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the texts in the binary are broken.
+    pub fn new(public_url: &str) -> Result<Self> {
+        let public_url = public_url.trim_end_matches('/').to_owned();
+        let after_scheme = public_url.split_once("://").map_or(&*public_url, |(_, rest)| rest);
+        let authority = after_scheme.split('/').next().unwrap_or_default();
+        let host = authority.split(':').next().filter(|host| !host.is_empty());
+        let host = host.unwrap_or("localhost").to_owned();
+        Ok(Self { texts: Texts::load()?, public_url, host })
+    }
+
+    /// Writes `message` (one of [`MESSAGES`](crate::domain::workflow::definition::MESSAGES)) about `case`, which `event` caused.
+    ///
+    /// # Errors
+    /// [`NoEmail`] says why there is nothing to send.
+    pub fn compose(
+        &self,
+        case: &Case,
+        message: &str,
+        event: Uuid,
+        at: DateTime<Utc>,
+    ) -> Result<Email, NoEmail> {
+        let application = &case.application;
+        let contact = application.form.contact.as_ref().ok_or(NoEmail::NoAddress)?;
+        let language = self.texts.language(&contact.language);
+        let (subject, paragraphs) = write(case, message, language)?;
+        let mut parts = paragraphs;
+        parts.push(self.about(case, language)?);
+        parts.push(language.text("automatic", &FluentArgs::new())?);
+        let mut body = parts.join("\n\n");
+        body.push('\n');
+        Ok(Email {
+            to: contact.email.clone(),
+            subject: language.text(subject, &reference(application))?,
+            body,
+            language: language.name,
+            message_id: format!("{event}.{message}@{}", self.host),
+            at,
+        })
+    }
+
+    fn about(&self, case: &Case, language: Language<'_>) -> Result<String> {
+        let application = &case.application;
+        let track = case.definition.title.get(language.name).map_or(&*application.track, |t| t);
+        let name = application.form.person.as_ref().map(Person::full_name);
+        let link = format!("{}/v1/status/{}", self.public_url, application.reference);
+        let mut args = reference(application);
+        args.set("track", line(track));
+        args.set("name", line(name.as_deref().unwrap_or_default()));
+        args.set("unit", line(&case.unit_title));
+        args.set("link", link);
+        let lines = ["about", "office", "status"].map(|key| language.text(key, &args));
+        Ok(lines.into_iter().collect::<Result<Vec<_>>>()?.join("\n"))
+    }
+}
+
+/// Gives the key of the subject, and the paragraphs that say what happened.
+fn write(
+    case: &Case,
+    message: &str,
+    language: Language<'_>,
+) -> Result<(&'static str, Vec<String>), NoEmail> {
+    let application = &case.application;
+    let over = application.phase == Phase::Closed;
+    match message {
+        "accepted" if over || application.decision.is_some() => Err(NoEmail::Overtaken),
+        "accepted" => Ok(("accepted-subject", vec![accepted(application, language)?])),
+        "informationRequested" => Ok(("information-requested-subject", asked(case, language)?)),
+        "decided" => match &application.decision {
+            Some(Decision::Granted { .. }) if !over => {
+                Ok(("decided-granted-subject", granted(case, language)?))
+            }
+            Some(Decision::Refused { grounds, .. }) => {
+                let text = refused("decided-refused-body", grounds, language)?;
+                Ok(("decided-refused-subject", text))
+            }
+            Some(Decision::Granted { .. }) | None => Err(NoEmail::Overtaken),
+        },
+        "intakeRefused" => match &application.decision {
+            Some(Decision::Refused { grounds, .. }) => {
+                let text = refused("intake-refused-body", grounds, language)?;
+                Ok(("intake-refused-subject", text))
+            }
+            Some(Decision::Granted { .. }) | None => Err(NoEmail::Overtaken),
+        },
+        "ready" if over || application.phase == Phase::InForce => Err(NoEmail::Overtaken),
+        "ready" => Ok(("ready-subject", vec![language.text("ready-body", &FluentArgs::new())?])),
+        other => Err(NoEmail::Unknown(other.to_owned())),
+    }
+}
+
+fn accepted(application: &Application, language: Language<'_>) -> Result<String> {
+    let mut args = FluentArgs::new();
+    // There is no date while the clock stands still, as when something was asked for before this went out.
+    match application.due_on {
+        Some(due) => {
+            args.set("due", language.date(due)?);
+            language.text("accepted-body", &args)
+        }
+        None => language.text("accepted-body-undated", &args),
+    }
+}
+
+fn asked(case: &Case, language: Language<'_>) -> Result<Vec<String>, NoEmail> {
+    let items: Vec<&InformationItem> =
+        case.application.information.iter().filter(|item| item.is_open()).collect();
+    let due = items.iter().map(|item| item.due_on).max().ok_or(NoEmail::Overtaken)?;
+    let mut args = FluentArgs::new();
+    args.set("count", items.len());
+    args.set("due", language.date(due)?);
+    let head = language.text("information-requested-body", &args)?;
+    let list = items.into_iter().map(|item| asked_item(case, item, language));
+    let closing = language.text("information-requested-closing", &FluentArgs::new())?;
+    Ok(vec![head, bullets(list.collect::<Result<_>>()?), closing])
+}
+
+fn asked_item(case: &Case, item: &InformationItem, language: Language<'_>) -> Result<String> {
+    let (kind, subject) = match item.kind {
+        InformationKind::Document => {
+            let rule = case.definition.documents.iter().find(|rule| rule.id == item.subject);
+            let title = rule.and_then(|rule| rule.title.get(language.name));
+            ("kind-document", title.unwrap_or(&item.subject).clone())
+        }
+        InformationKind::Field => {
+            let key = field_key(item.subject.split(['.', '/']).next().unwrap_or_default());
+            let title = language.text(&key, &FluentArgs::new());
+            ("kind-field", title.unwrap_or_else(|_| item.subject.clone()))
+        }
+        InformationKind::Visit => ("kind-visit", item.subject.clone()),
+    };
+    let mut args = FluentArgs::new();
+    args.set("subject", line(&subject));
+    let subject = language.text(kind, &args)?;
+    args.set("subject", subject);
+    args.set("due", language.date(item.due_on)?);
+    language.text("item", &args)
+}
+
+/// Gives the key of the text that names a part of the form (one of `domain::form::FIELDS`).
+fn field_key(field: &str) -> String {
+    let mut key = String::from("field-");
+    for c in field.chars() {
+        if c.is_ascii_uppercase() {
+            key.push('-');
+        }
+        key.push(c.to_ascii_lowercase());
+    }
+    key
+}
+
+fn granted(case: &Case, language: Language<'_>) -> Result<Vec<String>> {
+    let mut args = FluentArgs::new();
+    let mut paragraphs = vec![language.text("decided-granted-body", &args)?];
+    let owed: Vec<&Charge> = case
+        .application
+        .charges
+        .iter()
+        .filter(|charge| charge.status == ChargeStatus::Open && charge.outstanding().kopecks() > 0)
+        .collect();
+    if owed.is_empty() {
+        return Ok(paragraphs);
+    }
+    args.set("count", owed.len());
+    paragraphs.push(language.text("decided-granted-payment", &args)?);
+    let list = owed.into_iter().map(|charge| {
+        let title = case.definition.fee(&charge.fee).and_then(|fee| fee.title.get(language.name));
+        let mut args = FluentArgs::new();
+        args.set("title", line(title.unwrap_or(&charge.fee)));
+        args.set("amount", language.money(charge.outstanding())?);
+        args.set("uin", charge.uin.as_str().to_owned());
+        language.text("charge", &args)
+    });
+    paragraphs.push(bullets(list.collect::<Result<_>>()?));
+    paragraphs.push(language.text("charge-hint", &FluentArgs::new())?);
+    Ok(paragraphs)
+}
+
+/// Names the codes alone: what they mean can be nobody else's business, and mail is read on the way.
+fn refused(key: &str, grounds: &Grounds, language: Language<'_>) -> Result<Vec<String>> {
+    let codes: Vec<&str> = grounds.iter().map(GroundCode::as_str).collect();
+    let mut args = FluentArgs::new();
+    args.set("count", codes.len());
+    args.set("grounds", codes.join(", "));
+    Ok(vec![language.text(key, &args)?, language.text("appeal", &FluentArgs::new())?])
+}
+
+fn reference(application: &Application) -> FluentArgs<'static> {
+    let mut args = FluentArgs::new();
+    args.set("reference", application.reference.to_string());
+    args
+}
+
+fn bullets(items: Vec<String>) -> String {
+    items.into_iter().map(|item| format!("- {item}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Keeps what people typed on one line, so that it cannot pass for a paragraph of ours.
+fn line(text: &str) -> String {
+    text.split(|c: char| c.is_control()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ pub mod applications;
 pub mod audit;
 pub mod definitions;
 pub mod health;
+pub mod jobs;
+pub mod messages;
 pub mod migrate;
 pub mod payments;
 pub mod schema;

@@ -1,1 +1,307 @@
-//! Placeholder while the house is being built.
+//! Runs the jobs: claims what is due, runs it, records what came of it.
+//!
+//! A job runs at least once, and at most once at a time while its lease lasts; so what a handler does must be
+//! harmless when repeated. Jobs are kept apart: one that fails, hangs or panics is put off or given up by
+//! itself. Any number of processes may run a [`Worker`]. Look next at [`timer`] and [`mail`].
+
+pub mod mail;
+mod patience;
+pub mod timer;
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use self::patience::Patience;
+use crate::clock::SharedClock;
+use crate::domain::event::Job;
+use crate::error::Result;
+use crate::storage::Db;
+use crate::storage::jobs::{self, JobRow};
+use crate::telemetry::chain;
+
+/// The kinds of jobs that this version can run.
+const KINDS: [&str; 2] = ["timer", "mail"];
+
+/// How long done jobs are kept, to look up what happened.
+const KEEP_DONE: TimeDelta = TimeDelta::days(30);
+
+/// How often old jobs are removed.
+const PRUNE_EVERY: TimeDelta = TimeDelta::hours(1);
+
+/// A job being run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// The job.
+    pub job: Job,
+    /// Its key: the same each time it is tried.
+    pub key: String,
+    /// Which attempt this is, from 1.
+    pub attempt: i32,
+    /// Whether it is given up if this attempt fails.
+    pub last: bool,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, or nothing was left to do.
+    Done,
+    /// To be tried again later, because of this.
+    Retry(String),
+    /// Never to be tried again, because of this.
+    Fail(String),
+}
+
+/// Does what a job asks for. May be called again for the same job.
+pub trait Handler: Send + Sync + 'static {
+    /// Runs one attempt.
+    fn run<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Outcome>;
+}
+
+/// A handler for each kind of job.
+#[derive(Clone)]
+pub struct Handlers {
+    /// For [`Job::Timer`].
+    pub timer: Arc<dyn Handler>,
+    /// For [`Job::Mail`].
+    pub mail: Arc<dyn Handler>,
+}
+
+impl Handlers {
+    fn of(&self, job: &Job) -> &dyn Handler {
+        match job {
+            Job::Timer { .. } => &*self.timer,
+            Job::Mail { .. } => &*self.mail,
+        }
+    }
+}
+
+/// How a [`Worker`] works.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// Jobs at the same time.
+    pub concurrency: usize,
+    /// How long one attempt may take.
+    pub time_limit: Duration,
+    /// How long a claimed job is nobody else's; longer than `time_limit`, or jobs run twice.
+    pub lease: TimeDelta,
+    /// How often to look for work that nobody announced: other processes' jobs, dead workers' leases.
+    pub poll: Duration,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self {
+            concurrency: 8,
+            time_limit: Duration::from_secs(60),
+            lease: TimeDelta::seconds(120),
+            poll: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Wakes the worker of this process, so that it need not wait for its next look. Clones wake the same one.
+#[derive(Debug, Clone, Default)]
+pub struct Wake(Arc<Notify>);
+
+impl Wake {
+    /// Says that jobs were committed. Cheap, and kept if the worker is busy.
+    pub fn poke(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// What [`Worker::drain`] did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DrainReport {
+    /// Keys of the jobs that are done.
+    pub done: Vec<String>,
+    /// Keys of the jobs to be tried again later, and why.
+    pub retried: Vec<(String, String)>,
+    /// Keys of the jobs that were given up, and why.
+    pub dead: Vec<(String, String)>,
+}
+
+/// Runs jobs; clones are the same worker.
+#[derive(Clone)]
+pub struct Worker {
+    db: Db,
+    clock: SharedClock,
+    handlers: Handlers,
+    options: WorkerOptions,
+    wake: Wake,
+}
+
+impl Worker {
+    /// Makes a worker; it does nothing until [`run`](Self::run) or [`drain`](Self::drain).
+    #[must_use]
+    pub fn new(
+        db: Db,
+        clock: SharedClock,
+        handlers: Handlers,
+        wake: Wake,
+        options: WorkerOptions,
+    ) -> Self {
+        Self { db, clock, handlers, options, wake }
+    }
+
+    /// Runs jobs as they become due until `shutdown` is ready; then claims no more and ends what runs.
+    ///
+    /// Outlives the database: while it is away, the worker waits for it.
+    pub async fn run(&self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let mut running = JoinSet::new();
+        let mut pruned_at = DateTime::<Utc>::MIN_UTC;
+        let mut failures = 0;
+        loop {
+            let pause = match self.fill(&mut running, &mut pruned_at).await {
+                Ok(pause) => {
+                    failures = 0;
+                    pause
+                }
+                Err(error) => {
+                    failures = (failures + 1).min(5);
+                    tracing::warn!(error = %chain(&error), "cannot look for jobs");
+                    self.options.poll * (1 << failures)
+                }
+            };
+            tokio::select! {
+                // In this order: after a shutdown nothing more is claimed.
+                biased;
+                () = &mut shutdown => break,
+                Some(_) = running.join_next() => {}
+                () = self.wake.0.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    /// Starts as much due work as there is room for, and says how long to wait before looking again.
+    async fn fill(
+        &self,
+        running: &mut JoinSet<()>,
+        pruned_at: &mut DateTime<Utc>,
+    ) -> Result<Duration> {
+        let now = self.clock.now();
+        let room = self.options.concurrency.saturating_sub(running.len());
+        if room == 0 {
+            return Ok(self.options.poll);
+        }
+        let mut conn = self.db.conn().await?;
+        let limit = i64::try_from(room).unwrap_or(i64::MAX);
+        let rows = jobs::claim(&mut conn, &KINDS, now, self.options.lease, limit).await?;
+        for row in rows {
+            let worker = self.clone();
+            running.spawn(async move {
+                worker.work(&row).await;
+            });
+        }
+        // The end of a running job comes back here, so only an idle worker asks how long it may sleep.
+        if !running.is_empty() {
+            return Ok(self.options.poll);
+        }
+        if now.signed_duration_since(*pruned_at) >= PRUNE_EVERY {
+            jobs::prune(&mut conn, now - KEEP_DONE).await?;
+            *pruned_at = now;
+        }
+        let next = jobs::next_run_at(&mut conn, &KINDS).await?;
+        let until = next.and_then(|at| (at - now).to_std().ok()).unwrap_or(self.options.poll);
+        Ok(until.min(self.options.poll))
+    }
+
+    /// Runs everything that is due now, one job after another, until nothing due is left. For tests.
+    ///
+    /// # Errors
+    /// Those of the database; what becomes of jobs is in the report.
+    pub async fn drain(&self) -> Result<DrainReport> {
+        let mut report = DrainReport::default();
+        loop {
+            let mut conn = self.db.conn().await?;
+            let now = self.clock.now();
+            let rows = jobs::claim(&mut conn, &KINDS, now, self.options.lease, 1).await?;
+            drop(conn);
+            let Some(row) = rows.first() else { return Ok(report) };
+            match self.work(row).await {
+                Outcome::Done => report.done.push(row.key.clone()),
+                Outcome::Retry(reason) => report.retried.push((row.key.clone(), reason)),
+                Outcome::Fail(reason) => report.dead.push((row.key.clone(), reason)),
+            }
+        }
+    }
+
+    /// Runs one claimed job and records what came of it; never fails, never panics.
+    async fn work(&self, row: &JobRow) -> Outcome {
+        let mut outcome = match row.job() {
+            Ok(job) => self.attempt(row, job).await,
+            Err(error) => Outcome::Fail(chain(&error)),
+        };
+        let patience = Patience::of(&row.kind);
+        if let Outcome::Retry(reason) = &outcome
+            && patience.is_last(row.attempts)
+        {
+            outcome = Outcome::Fail(format!("gave up after {} attempts: {reason}", row.attempts));
+        }
+        if let Err(error) = self.record(row, &outcome, patience).await {
+            // The lease ends by itself, and the job runs again.
+            tracing::warn!(job = %row, error = %chain(&error), "cannot record the end of a job");
+        }
+        outcome
+    }
+
+    async fn attempt(&self, row: &JobRow, job: Job) -> Outcome {
+        let patience = Patience::of(&row.kind);
+        if patience.is_beyond(row.attempts) {
+            // Nobody recorded the last attempts: the job takes the process down with it.
+            return Outcome::Fail(format!("did not end in {} attempts", row.attempts - 1));
+        }
+        let last = patience.is_last(row.attempts);
+        let task = Task { job, key: row.key.clone(), attempt: row.attempts, last };
+        let run = AssertUnwindSafe(self.handlers.of(&task.job).run(&task)).catch_unwind();
+        match tokio::time::timeout(self.options.time_limit, run).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panic)) => Outcome::Retry(format!("panicked: {}", panic_text(&*panic))),
+            Err(_) => Outcome::Retry("took too long".to_owned()),
+        }
+    }
+
+    async fn record(&self, row: &JobRow, outcome: &Outcome, patience: Patience) -> Result<()> {
+        let mut conn = self.db.conn().await?;
+        let now = self.clock.now();
+        match outcome {
+            Outcome::Done => {
+                jobs::finish(&mut conn, row, now).await?;
+                tracing::debug!(job = %row, attempt = row.attempts, "done");
+            }
+            Outcome::Retry(reason) => {
+                let mut random = [0u8; 2];
+                self.clock.fill(&mut random);
+                let run_at = now + patience.delay(row.attempts, u16::from_be_bytes(random));
+                jobs::retry(&mut conn, row, run_at, reason).await?;
+                tracing::warn!(job = %row, attempt = row.attempts, %run_at, reason, "put off");
+            }
+            Outcome::Fail(reason) => {
+                jobs::bury(&mut conn, row, reason, now).await?;
+                tracing::error!(job = %row, attempt = row.attempts, reason, "given up");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
+}

@@ -20,7 +20,7 @@ use crate::auth::access::gate;
 use crate::casework::{Answer, Idempotency};
 use crate::error::{Error, ErrorCode, Result, Violation};
 
-pub use super::json::from_tree;
+pub use super::json::{from_tree, read_tree};
 pub use crate::casework::etag;
 
 /// The largest JSON body, in bytes.

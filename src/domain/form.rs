@@ -6,7 +6,8 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::fee::Money;
-use super::identity::{CountryCode, EmailAddress, Inn, PassportNumber, Sex};
+pub use super::identity::Sex;
+use super::identity::{CountryCode, EmailAddress, Inn, PassportNumber};
 
 /// The worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -58,10 +58,15 @@ impl Queue {
         Self::ALL.into_iter().find(|queue| queue.name() == name)
     }
 
-    /// Gives the queue that an application in `state` waits in; `None` when no officer is awaited.
+    /// Gives the queue that an application in `state` waits in; `None` when no officer
+    /// has anything to do.
     #[must_use]
     pub fn of(definition: &Definition, state: &str) -> Option<Self> {
-        let state = definition.state(state).filter(|s| s.awaits == Some(Awaited::Office))?;
+        let state = definition.state(state)?;
+        // A permit that is ready waits for its holder, and for the officer who will hand it over.
+        if state.awaits != Some(Awaited::Office) && state.phase != Phase::Issuance {
+            return None;
+        }
         match state.phase {
             Phase::Submission => Some(Self::Intake),
             Phase::Checks | Phase::Fee => Some(Self::Checks),

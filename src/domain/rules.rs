@@ -1,47 +1,168 @@
-//! Stub.
-#![allow(missing_docs, clippy::all)]
-use super::{
-    calendar::Calendar, fee::Money, form::SalaryPeriod, ground::GroundCatalogue,
-    workflow::definition::Definition,
-};
+//! Everything that an office works by and that is data: definitions, rates, grounds and the calendar.
+//!
+//! Reading and proving is here; where the files come from is the caller's business. Amounts are exact: integers
+//! and decimals read from text, never floating point.
+
+mod rates;
+
 use chrono::NaiveDate;
-#[derive(Debug)]
-pub struct Rates;
-#[derive(Debug)]
-pub struct MissingRate;
-impl std::fmt::Display for MissingRate {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        Ok(())
-    }
-}
-pub struct Price {
-    pub amount: Money,
-    pub rule: String,
-}
-pub struct Threshold {
-    pub amount: Money,
-    pub period: SalaryPeriod,
-}
-impl Rates {
-    pub fn price(&self, _: &str, _: &str, _: NaiveDate, _: u32) -> Result<Price, MissingRate> {
-        Err(MissingRate)
-    }
-    pub fn threshold(&self, _: &str, _: NaiveDate) -> Result<Threshold, MissingRate> {
-        Err(MissingRate)
-    }
-}
-#[derive(Debug)]
+
+pub use rates::{MissingRate, Price, Rates, Threshold};
+
+use crate::domain::calendar::Calendar;
+use crate::domain::ground::GroundCatalogue;
+use crate::domain::workflow::definition::Definition;
+use crate::domain::workflow::proof;
+use crate::domain::workflow::source::{Problem, Rule};
+
+/// Holds the rules of an office, every one of them proved sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rulebook {
+    /// Every version of every track.
     pub definitions: Vec<Definition>,
+    /// The text of each definition's file, in the same order.
+    pub sources: Vec<String>,
+    /// Amounts, coefficients and thresholds by date.
     pub rates: Rates,
+    /// The coded grounds.
     pub grounds: GroundCatalogue,
+    /// The production calendar.
     pub calendar: Calendar,
 }
+
 impl Rulebook {
+    /// Reads and proves a set of files, each a path and its text.
+    ///
+    /// `rates.toml` and `grounds.toml` are what they are called; what lies in a folder `calendars` is a
+    /// calendar of one year; every other `*.toml` is a definition. Files that are no TOML are passed over.
+    ///
+    /// # Errors
+    ///
+    /// Everything wrong with any of the files.
+    pub fn parse(files: &[(String, String)]) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let (mut rates, mut grounds) = (None, None);
+        let (mut calendars, mut workflows) = (Vec::new(), Vec::new());
+        for (path, text) in files.iter().filter(|(path, _)| path.ends_with(".toml")) {
+            let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+            match name {
+                "rates.toml" => rates = Some(Rates::parse(path, text)),
+                "grounds.toml" => grounds = Some(GroundCatalogue::parse(path, text)),
+                _ if folder.rsplit('/').next() == Some("calendars") => {
+                    calendars.push((path.as_str(), text.as_str()));
+                }
+                _ => workflows.push((path.as_str(), text.as_str())),
+            }
+        }
+        let rates = rates.unwrap_or_else(|| Err(vec![missing("rates.toml")]));
+        let rates = keep(rates, &mut problems);
+        let grounds = grounds.map_or_else(
+            || Err(vec![missing("grounds.toml")]),
+            |read| read.map_err(|errors| errors.iter().map(|e| from_sentence(e)).collect()),
+        );
+        let grounds = keep(grounds, &mut problems);
+        let calendar = if calendars.is_empty() {
+            Err(vec![missing("calendars/*.toml")])
+        } else {
+            Calendar::parse(&calendars).map_err(|errors| {
+                errors.into_iter().map(|e| problem(e.file, e.line, e.message)).collect()
+            })
+        };
+        let calendar = keep(calendar, &mut problems);
+
+        let mut definitions: Vec<Definition> = Vec::new();
+        let mut sources = Vec::new();
+        for (path, text) in workflows {
+            let read = match (&rates, &grounds) {
+                (Some(rates), Some(grounds)) => proof::read(path, text, rates, grounds),
+                // Without both, no proof can be made; what the text itself does wrong can still be said.
+                _ => crate::domain::workflow::source::parse(path, text),
+            };
+            let Some(definition) = keep(read, &mut problems) else { continue };
+            if definitions
+                .iter()
+                .any(|d| d.track == definition.track && d.version == definition.version)
+            {
+                let Definition { track, version, .. } = &definition;
+                problems.push(Problem {
+                    file: path.to_owned(),
+                    line: 1,
+                    rule: Rule::W01,
+                    message: format!("track \"{track}\" has its version {version} in two files"),
+                    remedy: "give one of them another version".to_owned(),
+                });
+            }
+            definitions.push(definition);
+            sources.push(text.to_owned());
+        }
+        match (rates, grounds, calendar) {
+            (Some(rates), Some(grounds), Some(calendar)) if problems.is_empty() => {
+                Ok(Self { definitions, sources, rates, grounds, calendar })
+            }
+            _ => Err(problems),
+        }
+    }
+
+    /// Gives each definition with the text of its file.
+    #[must_use]
+    pub fn with_sources(&self) -> Vec<(&Definition, &str)> {
+        self.definitions.iter().zip(self.sources.iter().map(String::as_str)).collect()
+    }
+
+    /// Finds one version of a track.
+    #[must_use]
     pub fn definition(&self, track: &str, version: u32) -> Option<&Definition> {
         self.definitions.iter().find(|d| d.track == track && d.version == version)
     }
-    pub fn current(&self, track: &str, _on: NaiveDate) -> Option<&Definition> {
-        self.definitions.iter().find(|d| d.track == track)
+
+    /// Finds the version under which an application of a track is opened on a day: the highest in force.
+    #[must_use]
+    pub fn current(&self, track: &str, on: NaiveDate) -> Option<&Definition> {
+        self.definitions
+            .iter()
+            .filter(|d| d.track == track && d.in_force_from <= on)
+            .filter(|d| d.in_force_to.is_none_or(|last| on <= last))
+            .max_by_key(|d| d.version)
     }
 }
+
+/// Takes the value out of a result, or its problems to the others.
+fn keep<T>(result: Result<T, Vec<Problem>>, problems: &mut Vec<Problem>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(found) => {
+            problems.extend(found);
+            None
+        }
+    }
+}
+
+fn missing(file: &str) -> Problem {
+    Problem {
+        file: format!("workflows/{file}"),
+        line: 1,
+        rule: Rule::Syntax,
+        message: "the file is missing".to_owned(),
+        remedy: "add it; workflows/README.md says what it holds".to_owned(),
+    }
+}
+
+fn problem(file: String, line: usize, message: String) -> Problem {
+    let remedy = "put it right as workflows/README.md describes".to_owned();
+    Problem { file, line, rule: Rule::Syntax, message, remedy }
+}
+
+/// Takes `file:line: sentence` apart.
+fn from_sentence(sentence: &str) -> Problem {
+    let parts: Vec<&str> = sentence.splitn(3, ':').collect();
+    match parts.as_slice() {
+        [file, line, message] => {
+            let line = line.parse().unwrap_or(1);
+            problem((*file).to_owned(), line, message.trim().to_owned())
+        }
+        _ => problem("workflows/grounds.toml".to_owned(), 1, sentence.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

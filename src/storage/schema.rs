@@ -119,6 +119,15 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// Messages to applicants and what came of them.
+    messages (id) {
+        id -> Uuid, job_key -> Text, application_id -> Uuid, message -> Text, language -> Text,
+        recipient -> Nullable<Text>, status -> Text, provider_id -> Nullable<Text>,
+        error -> Nullable<Text>, attempts -> Integer, at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(accounts -> units (unit_code));
 diesel::joinable!(sessions -> accounts (account_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));

@@ -330,6 +330,38 @@ pub enum Effect {
     Notify(String),
 }
 
+impl Effect {
+    /// Gives the effect's name as it stands in JSON and in definitions.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::StartClock => "startClock",
+            Self::StopClock => "stopClock",
+            Self::SuspendClock => "suspendClock",
+            Self::ResumeClock => "resumeClock",
+            Self::OpenChecks => "openChecks",
+            Self::RecordFinding => "recordFinding",
+            Self::OverrideFinding => "overrideFinding",
+            Self::AskInformation => "askInformation",
+            Self::RecordAnswers => "recordAnswers",
+            Self::CloseInformation => "closeInformation",
+            Self::CreateCharge(_) => "createCharge",
+            Self::BookPayment => "bookPayment",
+            Self::AnnulOpenCharges => "annulOpenCharges",
+            Self::DecideGrant => "decideGrant",
+            Self::DecideRefuse => "decideRefuse",
+            Self::ProposeAnnulment => "proposeAnnulment",
+            Self::DropProposal => "dropProposal",
+            Self::IssuePermit => "issuePermit",
+            Self::LapsePermit => "lapsePermit",
+            Self::ExpirePermit => "expirePermit",
+            Self::AnnulPermit => "annulPermit",
+            Self::Escalate => "escalate",
+            Self::Notify(_) => "notify",
+        }
+    }
+}
+
 /// The messages that [`Effect::Notify`] can name; `notify` has a text for each in every language.
 pub const MESSAGES: [&str; 5] =
     ["accepted", "informationRequested", "decided", "ready", "intakeRefused"];

@@ -432,7 +432,7 @@ pub fn built_in_states(definition: &Definition, act: BuiltIn) -> Vec<&str> {
             state.initial
                 || (state.phase == Phase::Checks && state.awaits == Some(Awaited::Applicant))
         }
-        BuiltIn::Claim | BuiltIn::ReleaseClaim => state.awaits == Some(Awaited::Office),
+        BuiltIn::Claim | BuiltIn::ReleaseClaim => Queue::of(definition, &state.id).is_some(),
     };
     definition.states.iter().filter(|state| fits(state)).map(|state| state.id.as_str()).collect()
 }

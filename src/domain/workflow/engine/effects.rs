@@ -15,7 +15,7 @@ use crate::domain::ground::Grounds;
 use crate::domain::permit::{Permit, PermitNumber, PermitStatus, add_months};
 use crate::domain::queue::Queue;
 use crate::domain::workflow::command::Command;
-use crate::domain::workflow::definition::{Awaited, CommandName, Effect, PermitTerm, Transition};
+use crate::domain::workflow::definition::{CommandName, Effect, PermitTerm, Transition};
 
 /// The administrator's code in a UIN: the Ministry of the Interior (domain.md 9.1).
 const ADMINISTRATOR: &str = "188";
@@ -460,24 +460,14 @@ impl Draft<'_> {
         }
     }
 
-    /// A lease ends with the state it was taken in; working in the state renews it.
+    /// A lease ends with the state it was taken in; its holder's work in the state renews it.
     fn lease(&mut self, moved: bool) -> Result<(), Rejection> {
+        let Some(claim) = &self.after.claim else { return Ok(()) };
         if moved {
-            return match self.after.claim {
-                Some(_) => self.change(Change::ClaimReleased),
-                None => Ok(()),
-            };
+            return self.change(Change::ClaimReleased);
         }
-        let by = match &self.event.actor {
-            Actor::User { id, role, .. } if role.is_office() => *id,
-            Actor::User { .. } | Actor::Timer | Actor::Payments => return Ok(()),
-        };
-        let awaits_office = self
-            .context
-            .definition
-            .state(&self.after.state)
-            .is_some_and(|state| state.awaits == Some(Awaited::Office));
-        if awaits_office {
+        let by = claim.by;
+        if self.event.actor.account() == Some(by) {
             let until = self.context.now + self.context.lease;
             self.change(Change::Claimed { by, until })?;
         }

@@ -1,0 +1,310 @@
+use super::*;
+use crate::domain::workflow::embedded;
+
+const FILE: &str = "workflows/example.toml";
+const SOUND: &str = include_str!("sound.toml");
+
+fn embedded(name: &str) -> &'static str {
+    embedded::FILES.iter().find(|(path, _)| path.ends_with(name)).map(|(_, text)| *text).unwrap()
+}
+
+fn problems(text: &str) -> Vec<Problem> {
+    let rates = Rates::parse("rates.toml", embedded("rates.toml")).unwrap();
+    let grounds = GroundCatalogue::parse("grounds.toml", embedded("grounds.toml")).unwrap();
+    read(FILE, text, &rates, &grounds).err().unwrap_or_default()
+}
+
+/// Changes the sound text in one place. A change is what stands there after an anchor, and what then does.
+fn changed(anchor: &str, old: &str, new: &str) -> String {
+    let start = SOUND.find(anchor).unwrap();
+    let (before, after) = SOUND.split_at(start);
+    assert!(after.contains(old), "{anchor}: {old}");
+    format!("{before}{}", after.replacen(old, new, 1))
+}
+
+/// The line of a text that stands after an anchor.
+fn line_of(text: &str, anchor: &str, wanted: &str) -> usize {
+    let start = text.find(anchor).unwrap();
+    let at = start + text.get(start..).unwrap().find(wanted).unwrap();
+    text.get(..at).unwrap().matches('\n').count() + 1
+}
+
+/// Asserts that a change of the sound text breaks one rule, once, in the line where `wanted` stands after
+/// `at`, and gives the message.
+#[track_caller]
+fn breaks(rule: Rule, text: &str, at: &str, wanted: &str) -> String {
+    let found = problems(text);
+    let lines: Vec<_> = found.iter().map(ToString::to_string).collect();
+    let lines = lines.join("\n");
+    assert_eq!(found.len(), 1, "{lines}");
+    assert_eq!(found[0].rule, rule, "{lines}");
+    assert_eq!(found[0].line, line_of(text, at, wanted), "{lines}");
+    assert_eq!(found[0].file, FILE);
+    lines
+}
+
+#[test]
+fn the_example_is_sound() {
+    assert_eq!(problems(SOUND), []);
+}
+
+#[test]
+fn w01_a_name_that_is_not_defined_is_reported_with_advice() {
+    let text = changed("id = \"draft\"", "\"applicant\"", "\"aplicant\"");
+    let message = breaks(Rule::W01, &text, "id = \"draft\"", "awaits");
+    assert_eq!(
+        message,
+        "workflows/example.toml:35: W01: party \"aplicant\" is not defined; did you mean \"applicant\"?"
+    );
+    let text = changed("command = \"submit\"", "\"handedIn\"", "\"handedOut\"");
+    // What leads nowhere makes other states unreachable, but only the cause is reported.
+    breaks(Rule::W01, &text, "command = \"submit\"", "to =");
+    let text = changed("command = \"submit\"", "formComplete", "formCompleted");
+    breaks(Rule::W01, &text, "command = \"submit\"", "guards");
+    let text = changed("command = \"refuse\"", "decideRefuse", "decideRefusal");
+    breaks(Rule::W01, &text, "command = \"refuse\"", "effects");
+    let text = changed("command = \"accept\"", "accepted", "received");
+    breaks(Rule::W01, &text, "command = \"accept\"", "effects");
+    let text = changed("id = \"asked\"", "expireInformation", "expireInfo");
+    breaks(Rule::W01, &text, "id = \"asked\"", "deadlines");
+    let text = changed("version", "person", "persons");
+    breaks(Rule::W01, &text, "version", "required");
+}
+
+#[test]
+fn w01_a_name_that_is_defined_twice_or_never_used_is_reported() {
+    let text =
+        changed("id = \"tax\"", "id = \"tax\"", "id = \"duty\"").replace("= \"tax\"", "= \"duty\"");
+    let found = problems(&text);
+    assert!(
+        found[0].to_string().contains("fee \"duty\" is already defined in line 18"),
+        "{found:?}"
+    );
+    let text = changed("command = \"submit\"", "guards = [\"formComplete\"]\n", "");
+    breaks(Rule::W01, &text, "track", "track");
+}
+
+#[test]
+fn w01_rates_and_grounds_must_exist() {
+    let text = changed("id = \"duty\"", "patent.stateDuty", "patent.statDuty");
+    let message = breaks(Rule::W01, &text, "[[fee]]", "[[fee]]");
+    assert!(message.ends_with("did you mean \"patent.stateDuty\"?"), "{message}");
+    let guards = "guards = [\"formComplete\", { salaryAtLeast = \"hqs.salary\" }]";
+    let text = changed("command = \"submit\"", "guards = [\"formComplete\"]", guards);
+    breaks(Rule::W01, &text, "\n[[transition]]\ncommand = \"submit\"", "[[transition]]");
+    for ground in ["G77", "G15", "I01"] {
+        let text = changed("command = \"refuse\"", "G04", ground);
+        breaks(Rule::W01, &text, "\n[[transition]]\ncommand = \"refuse\"", "[[transition]]");
+    }
+}
+
+#[test]
+fn w01_what_a_command_carries_must_be_used_where_it_is() {
+    let start = "\n[[transition]]\ncommand = \"recordFinding\"";
+    let text = changed(start, "effects = [\"recordFinding\"]\n", "");
+    breaks(Rule::W01, &text, start, "[[transition]]");
+    let text = changed(start, "[\"recordFinding\"]", "[\"recordFinding\", \"bookPayment\"]");
+    breaks(Rule::W01, &text, start, "[[transition]]");
+    let text = changed(start, "effects", "guards = [\"answersComplete\"]\neffects");
+    breaks(Rule::W01, &text, start, "[[transition]]");
+}
+
+#[test]
+fn w02_there_is_one_initial_state_and_all_others_are_reached() {
+    let island = "[[state]]\nid = \"island\"\nphase = \"closed\"\nfinal = true\n\
+        wording.en = { stage = \"a\", next = \"b\" }\nwording.ru = { stage = \"a\", next = \"b\" }\n\n";
+    let text = format!("{SOUND}\n{island}");
+    breaks(Rule::W02, &text, "\n[[state]]\nid = \"island\"", "[[state]]");
+    let text = changed("id = \"doubted\"", "phase", "initial = true\nphase");
+    breaks(Rule::W02, &text, "\n[[state]]\nid = \"doubted\"", "[[state]]");
+    let text = changed("id = \"draft\"", "initial = true\n", "");
+    assert!(problems(&text).iter().any(|p| p.rule == Rule::W02 && p.line == 1));
+}
+
+#[test]
+fn w03_from_every_state_the_end_can_be_reached() {
+    let transition = "[[transition]]\ncommand = \"confirmAnnulment\"";
+    let (before, after) = SOUND.split_at(SOUND.find(transition).unwrap());
+    let rest = after.get(after.find("[[transition]]\ncommand = \"expire\"").unwrap()..).unwrap();
+    let text = format!("{before}{rest}");
+    breaks(Rule::W03, &text, "\n[[state]]\nid = \"doubted\"", "[[state]]");
+    let text = changed("command = \"expire\"", "[\"inForce\"]", "[\"inForce\", \"closed\"]");
+    assert!(problems(&text).iter().any(|p| p.rule == Rule::W03 && p.message.contains("final")));
+}
+
+#[test]
+fn w04_a_state_waits_for_someone_until_some_day_or_says_why_not() {
+    let start = "\n[[state]]\nid = \"ready\"";
+    let text = changed(start, "no_deadline = \"the law sets none\"\n", "");
+    breaks(Rule::W04, &text, start, "[[state]]");
+    let text = changed(start, "awaits = \"applicant\"\n", "");
+    breaks(Rule::W04, &text, start, "[[state]]");
+    let start = "\n[[state]]\nid = \"closed\"";
+    let text = changed(start, "final = true", "final = true\nawaits = \"office\"");
+    breaks(Rule::W04, &text, start, "[[state]]");
+}
+
+#[test]
+fn w05_a_deadline_has_a_transition_of_the_timer_and_the_other_way_round() {
+    let text =
+        changed("command = \"escalate\"\nfrom", "[\"handedIn\", \"checking\"]", "[\"checking\"]");
+    let message = breaks(Rule::W05, &text, "id = \"handedIn\"", "deadlines");
+    assert!(message.contains("add a transition \"escalate\" from \"handedIn\""), "{message}");
+    let text = changed("command = \"expire\"\nfrom", "guards = [\"deadlinePassed\"]\n", "");
+    breaks(Rule::W05, &text, "id = \"inForce\"", "deadlines");
+    let start = "[[transition]]\ncommand = \"escalate\"";
+    let text = changed(start, "\"checking\"]", "\"checking\", \"ready\"]");
+    breaks(Rule::W05, &text, start, "[[transition]]");
+    let text = changed("id = \"handedIn\"", "{ workingDays = 1 }", "\"permitEnds\"");
+    breaks(Rule::W05, &text, "id = \"handedIn\"", "deadlines");
+}
+
+#[test]
+fn w06_two_transitions_of_one_command_exclude_each_other() {
+    let text =
+        changed("guards = [\"answersIncomplete\"]", "guards = [\"answersIncomplete\"]\n", "");
+    let second = line_of(SOUND, "guards = [\"answersIncomplete\"]", "guards") - 4;
+    let found = problems(&text);
+    assert_eq!(found.iter().map(|p| (p.rule, p.line)).collect::<Vec<_>>(), [(Rule::W06, second)]);
+    assert!(found[0].message.contains("from \"asked\""), "{}", found[0]);
+}
+
+#[test]
+fn w07_nothing_comes_into_force_past_checks_fees_and_decision() {
+    let text = changed("command = \"grant\"", "guards = [\"checksClear\"]\n", "");
+    let message = breaks(Rule::W07, &text, "\n[[state]]\nid = \"inForce\"", "[[state]]");
+    assert!(
+        message.contains(
+            "draft -submit-> handedIn -accept-> checking -grant-> granted -recordPayment-> ready \
+             -handOver-> inForce"
+        ),
+        "{message}"
+    );
+    let start = "\n[[transition]]\ncommand = \"accept\"";
+    let text = changed(start, "guards = [{ feeSettled = \"duty\" }]\n", "");
+    breaks(Rule::W07, &text, start, "[[transition]]");
+    let start = "\n[[transition]]\ncommand = \"handOver\"";
+    let text = changed("from = [\"granted\"]", "guards = [{ paymentSettles = \"tax\" }]\n", "");
+    breaks(Rule::W07, &text, start, "[[transition]]");
+}
+
+#[test]
+fn w08_no_refusal_without_a_ground_and_no_decision_by_two_eyes() {
+    let start = "\n[[transition]]\ncommand = \"refuse\"";
+    let text = changed(start, "grounds = [\"G01\", \"G04\"]\n", "");
+    breaks(Rule::W08, &text, start, "[[transition]]");
+    let start = "\n[[transition]]\ncommand = \"grant\"";
+    let text = changed(start, "four_eyes = [\"accept\", \"recordFinding\"]\n", "");
+    breaks(Rule::W08, &text, start, "[[transition]]");
+    let text = changed(start, "basis", "grounds = [\"G01\"]\nbasis");
+    breaks(Rule::W08, &text, start, "[[transition]]");
+    let start = "\n[[transition]]\ncommand = \"confirmAnnulment\"";
+    let text = changed(start, "four_eyes = [\"proposeAnnulment\"]\n", "");
+    breaks(Rule::W08, &text, start, "[[transition]]");
+}
+
+#[test]
+fn w09_a_four_eyes_partner_has_acted_on_every_path() {
+    let start = "\n[[transition]]\ncommand = \"handOver\"";
+    // Nobody need have recorded a finding before the permit is handed over.
+    let text = changed(start, "[\"recordPayment\"]", "[\"recordFinding\"]");
+    breaks(Rule::W09, &text, start, "[[transition]]");
+    let text = changed(start, "[\"recordPayment\"]", "[\"recordPayment\", \"confirmAnnulment\"]");
+    breaks(Rule::W09, &text, start, "[[transition]]");
+}
+
+#[test]
+fn w10_the_clock_starts_once_and_stands_still_only_for_the_applicant() {
+    let start = "\n[[transition]]\ncommand = \"expireInformation\"";
+    let text = changed(start, ", \"resumeClock\"", "");
+    assert!(problems(&text).iter().all(|p| p.rule == Rule::W10));
+    let start = "\n[[transition]]\ncommand = \"refuse\"";
+    let text = changed(start, ", \"stopClock\"", "");
+    breaks(Rule::W10, &text, start, "[[transition]]");
+    let text = changed("id = \"asked\"", "\"applicant\"", "\"office\"");
+    breaks(Rule::W10, &text, "\n[[state]]\nid = \"asked\"", "[[state]]");
+    let text = changed("version", "stands_still_in = [\"asked\"], ", "");
+    breaks(Rule::W10, &text, "\n[[state]]\nid = \"asked\"", "[[state]]");
+    let start = "\n[[transition]]\ncommand = \"recordFinding\"";
+    let text = changed(start, "[\"recordFinding\"]", "[\"recordFinding\", \"startClock\"]");
+    breaks(Rule::W10, &text, start, "[[transition]]");
+    let text = changed("version", "working_days = 10", "working_days = 0");
+    breaks(Rule::W10, &text, "version", "clock");
+}
+
+#[test]
+fn w11_everyone_who_acts_is_named_and_can_exist() {
+    let start = "\n[[transition]]\ncommand = \"grant\"";
+    let text = changed(start, "actors = [\"officer\"]\n", "");
+    breaks(Rule::W11, &text, start, "[[transition]]");
+    let text = changed(start, "[\"officer\"]", "[\"officer\", \"applicant\"]");
+    let message = breaks(Rule::W11, &text, start, "[[transition]]");
+    assert!(message.ends_with("use \"officer\" or \"seniorOfficer\""), "{message}");
+    let text = changed(start, "Art. 7", " ");
+    breaks(Rule::W11, &text, start, "[[transition]]");
+    let start = "\n[[transition]]\ncommand = \"accept\"";
+    let text = changed(start, "[\"officer\"]", "[\"officer\", \"payments\"]");
+    breaks(Rule::W11, &text, start, "[[transition]]");
+    let text = changed("version", "[\"migrant\"]", "[\"auditor\"]");
+    breaks(Rule::W11, &text, "track", "track");
+    let text = changed("version", "[\"migrant\"]", "[]");
+    breaks(Rule::W11, &text, "track", "track");
+}
+
+#[test]
+fn w12_every_state_and_title_is_worded_in_every_language() {
+    let start = "\n[[state]]\nid = \"ready\"";
+    let text = changed(start, "wording.ru = { stage = \"Готово\", next = \"Получите.\" }\n", "");
+    let message = breaks(Rule::W12, &text, start, "[[state]]");
+    assert!(message.contains("state \"ready\" has no wording in \"ru\""), "{message}");
+    let text = changed(start, "Collect it.", " ");
+    breaks(Rule::W12, &text, start, "[[state]]");
+    let text = changed("id = \"passport\"", "en = \"Passport?\", ", "");
+    breaks(Rule::W12, &text, "[[check]]", "[[check]]");
+}
+
+#[test]
+fn a_file_with_three_mistakes_reports_all_three() {
+    // An unknown effect (W01), a state without a deadline (W04), a text that was not translated (W12).
+    let text = changed("command = \"grant\"", "stopClock", "stopClok")
+        .replacen("no_deadline = \"the law sets none\"\n", "", 1)
+        .replacen("wording.ru = { stage = \"Готово\", next = \"Получите.\" }\n", "", 1);
+    let found: Vec<_> = problems(&text).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            "workflows/example.toml:64: W04: state \"granted\" has no deadline and no reason for none; add \
+             `deadlines`, or say why not in `no_deadline`",
+            "workflows/example.toml:71: W12: state \"ready\" has no wording in \"ru\"; add \
+             wording.ru.stage and wording.ru.next",
+            "workflows/example.toml:173: W01: effect \"stopClok\" is not defined; did you mean \
+             \"stopClock\"?",
+        ]
+    );
+}
+
+#[test]
+fn broken_toml_unknown_keys_and_wrong_types_are_all_reported() {
+    let text = changed("id = \"ready\"", "phase", "fase")
+        .replacen("version = 1", "version = \"one\"", 1)
+        .replacen("due_working_days = 1", "due_working_days = ", 1);
+    let found: Vec<_> = problems(&text).iter().map(|p| (p.line, p.rule)).collect();
+    let phase = line_of(SOUND, "id = \"ready\"", "phase");
+    for expected in [
+        (2, Rule::Syntax),
+        (line_of(SOUND, "[[check]]", "due_working_days"), Rule::Syntax),
+        (phase, Rule::Syntax),
+    ] {
+        assert!(found.contains(&expected), "{expected:?} in {found:?}");
+    }
+}
+
+#[test]
+fn paths_are_shortest_and_cover_every_state() {
+    let definition = source::parse(FILE, SOUND).unwrap();
+    let paths = paths(&definition);
+    assert_eq!(paths.len(), definition.states.len());
+    let lines: Vec<_> = paths.iter().map(ToString::to_string).collect();
+    assert_eq!(lines[0], "draft");
+    assert_eq!(lines[3], "draft -submit-> handedIn -accept-> checking -requestInformation-> asked");
+}

@@ -1,0 +1,284 @@
+//! Messages as applicants read them.
+
+use chrono::NaiveDate;
+
+use super::*;
+use crate::domain::actor::Role;
+use crate::domain::fee::{Money, Uin};
+use crate::domain::form::{Contact, Form};
+use crate::domain::identity::{CountryCode, Sex};
+use crate::domain::reference::Reference;
+use crate::domain::workflow::definition::{
+    ClockRule, DocumentRule, FeePosition, FeeRule, MESSAGES, PermitRule, PermitTerm, Texts,
+};
+
+fn titles(en: &str, ru: &str) -> Texts {
+    [("en", en), ("ru", ru)].map(|(k, v)| (k.to_owned(), v.to_owned())).into()
+}
+
+fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+fn at() -> DateTime<Utc> {
+    "2026-03-02T09:00:00Z".parse().unwrap()
+}
+
+fn case(language: &str) -> Case {
+    let person = Person {
+        family_name: "Юлдашев".to_owned(),
+        given_name: "Тимур".to_owned(),
+        patronymic: None,
+        birth_date: day("1990-05-17"),
+        sex: Sex::Male,
+        citizenship: CountryCode::parse("UZB").unwrap(),
+    };
+    let contact = Contact {
+        email: EmailAddress::parse("timur@example.org").unwrap(),
+        phone: None,
+        language: language.to_owned(),
+    };
+    let definition = Definition {
+        track: "patent".to_owned(),
+        version: 1,
+        title: titles("patent", "патент"),
+        law: String::new(),
+        in_force_from: day("2025-01-01"),
+        in_force_to: None,
+        applicants: vec![Role::Migrant],
+        required_fields: Vec::new(),
+        documents: vec![DocumentRule {
+            id: "insurance".to_owned(),
+            title: titles("insurance policy", "полис страхования"),
+            required: true,
+            line: 1,
+        }],
+        checks: Vec::new(),
+        fees: vec![FeeRule {
+            id: "firstTax".to_owned(),
+            title: titles("first tax payment", "первый платёж по налогу"),
+            rate: "tax".to_owned(),
+            position: FeePosition::BeforeHandover,
+            per_month: true,
+            line: 1,
+        }],
+        clock: ClockRule {
+            working_days: 10,
+            stands_still_in: Vec::new(),
+            basis: String::new(),
+            line: 1,
+        },
+        permit: PermitRule {
+            term: PermitTerm::Months(12),
+            paid_by: None,
+            duties: Vec::new(),
+            line: 1,
+        },
+        states: Vec::new(),
+        transitions: Vec::new(),
+    };
+    let application = Application {
+        id: Uuid::nil(),
+        reference: Reference::from_random([7; 8]),
+        track: "patent".to_owned(),
+        workflow_version: 1,
+        unit: "77".to_owned(),
+        applicant: Uuid::nil(),
+        state: "checking".to_owned(),
+        phase: Phase::Checks,
+        version: 3,
+        created_at: at(),
+        state_since: at(),
+        submitted_at: Some(at()),
+        form: Form { person: Some(person), contact: Some(contact), ..Form::default() },
+        documents: Vec::new(),
+        clock: None,
+        due_on: Some(day("2026-03-17")),
+        escalated_at: None,
+        checks: Vec::new(),
+        information: Vec::new(),
+        charges: Vec::new(),
+        decision: None,
+        proposal: None,
+        permit: None,
+        hands: Vec::new(),
+        claim: None,
+    };
+    Case {
+        application,
+        definition: Arc::new(definition),
+        unit_title: "Миграционный центр".to_owned(),
+    }
+}
+
+fn item(number: u32, kind: InformationKind, subject: &str, due: &str) -> InformationItem {
+    InformationItem {
+        item: number,
+        kind,
+        subject: subject.to_owned(),
+        reason: "the officer's own words".to_owned(),
+        due_on: day(due),
+        answer: None,
+        answered_at: None,
+        closed: false,
+    }
+}
+
+fn compose(case: &Case, message: &str) -> Result<Email, NoEmail> {
+    let composer = Composer::new("https://permits.example.org:8443/").unwrap();
+    composer.compose(case, message, Uuid::nil(), at())
+}
+
+fn refusal() -> Decision {
+    let codes = ["G03", "G11"].map(|code| GroundCode::parse(code).unwrap()).to_vec();
+    Decision::Refused {
+        at: at(),
+        by: Uuid::nil(),
+        grounds: Grounds::new(codes).unwrap(),
+        reason: "the officer's own words".to_owned(),
+    }
+}
+
+#[test]
+fn acceptance_promises_the_date() {
+    let email = compose(&case("en"), "accepted").unwrap();
+    assert_eq!(email.to.as_str(), "timur@example.org");
+    assert_eq!(
+        email.message_id,
+        "00000000-0000-0000-0000-000000000000.accepted@permits.example.org"
+    );
+    insta::assert_snapshot!(format!("{}\n\n{}", email.subject, email.body), @r"
+    Application 0E1R7-0W3GE-1R7E: accepted
+
+    Your application has been accepted.
+
+    The office has to decide by 17 March 2026. If it asks you for something, the time until your answer is not counted.
+
+    Application 0E1R7-0W3GE-1R7E (patent), Юлдашев Тимур
+    Office: Миграционный центр
+    Status at any time: https://permits.example.org:8443/v1/status/0E1R7-0W3GE-1R7E
+
+    This message was sent by a machine; answers to it are not read.
+    ");
+}
+
+#[test]
+fn a_request_lists_what_is_open_and_not_what_the_officer_wrote() {
+    let mut case = case("ru");
+    case.application.due_on = None;
+    case.application.information = vec![
+        item(1, InformationKind::Document, "insurance", "2026-03-10"),
+        item(2, InformationKind::Field, "passport.number", "2026-03-12"),
+        item(3, InformationKind::Visit, "отпечатки\nпальцев", "2026-03-11"),
+        InformationItem { closed: true, ..item(4, InformationKind::Field, "entry", "2026-04-01") },
+    ];
+    let email = compose(&case, "informationRequested").unwrap();
+    insta::assert_snapshot!(format!("{}\n\n{}", email.subject, email.body), @r"
+    Заявление 0E1R7-0W3GE-1R7E: требуется дополнение
+
+    Для продолжения рассмотрения требуются 3 дополнения, последний срок – до 12 марта 2026 г.
+
+    - Документ: полис страхования – до 10 марта 2026 г.
+    - В заявлении: паспорт – до 12 марта 2026 г.
+    - Личная явка: отпечатки пальцев – до 11 марта 2026 г.
+
+    До этого времени течение срока рассмотрения приостановлено. Что требуется и почему, указано на странице статуса.
+
+    Заявление 0E1R7-0W3GE-1R7E (патент), Юлдашев Тимур
+    Подразделение: Миграционный центр
+    Статус в любое время: https://permits.example.org:8443/v1/status/0E1R7-0W3GE-1R7E
+
+    Это сообщение отправлено автоматически; ответы на него не читаются.
+    ");
+}
+
+#[test]
+fn a_grant_says_what_is_to_be_paid_and_how() {
+    let mut case = case("en");
+    case.application.phase = Phase::Fee;
+    case.application.decision = Some(Decision::Granted { at: at(), by: Uuid::nil() });
+    let free = compose(&case, "decided").unwrap();
+    assert!(!free.body.contains("UIN"), "{}", free.body);
+    case.application.charges = vec![Charge {
+        id: Uuid::nil(),
+        fee: "firstTax".to_owned(),
+        uin: Uin::compose("188", 1),
+        amount: Money::from_kopecks(1_000_000).unwrap(),
+        rule: String::new(),
+        created_at: at(),
+        paid: Money::from_kopecks(12_345).unwrap(),
+        status: ChargeStatus::Open,
+    }];
+    let email = compose(&case, "decided").unwrap();
+    insta::assert_snapshot!(format!("{}\n\n{}", email.subject, email.body), @r"
+    Application 0E1R7-0W3GE-1R7E: granted
+
+    Your application has been granted.
+
+    One payment is needed before the permit can be handed over:
+
+    - first tax payment: RUB 9,876.55, UIN 18800000000000000016
+
+    Quote the UIN exactly as it stands here: the payment is recognised by it.
+
+    Application 0E1R7-0W3GE-1R7E (patent), Юлдашев Тимур
+    Office: Миграционный центр
+    Status at any time: https://permits.example.org:8443/v1/status/0E1R7-0W3GE-1R7E
+
+    This message was sent by a machine; answers to it are not read.
+    ");
+}
+
+#[test]
+fn a_refusal_names_codes_and_the_way_to_complain() {
+    for (language, message) in [("ru", "decided"), ("en", "intakeRefused")] {
+        let mut case = case(language);
+        case.application.phase = Phase::Closed;
+        case.application.decision = Some(refusal());
+        let email = compose(&case, message).unwrap();
+        assert!(email.body.contains("G03, G11"), "{}", email.body);
+        assert!(!email.body.contains("own words"), "{}", email.body);
+    }
+}
+
+#[test]
+fn what_is_no_longer_so_is_not_sent() {
+    let mut late = case("en");
+    assert!(matches!(compose(&late, "informationRequested"), Err(NoEmail::Overtaken)));
+    assert!(matches!(compose(&late, "decided"), Err(NoEmail::Overtaken)));
+    late.application.decision = Some(Decision::Granted { at: at(), by: Uuid::nil() });
+    assert!(matches!(compose(&late, "accepted"), Err(NoEmail::Overtaken)));
+    late.application.phase = Phase::InForce;
+    assert!(matches!(compose(&late, "ready"), Err(NoEmail::Overtaken)));
+    late.application.form.contact = None;
+    assert!(matches!(compose(&late, "ready"), Err(NoEmail::NoAddress)));
+    assert!(matches!(compose(&case("en"), "hello"), Err(NoEmail::Unknown(_))));
+}
+
+#[test]
+fn every_message_is_written_in_every_language_without_what_mail_must_not_hold() {
+    for language in crate::domain::workflow::definition::LANGUAGES {
+        for message in MESSAGES {
+            let mut case = case(language);
+            let application = &mut case.application;
+            match message {
+                "ready" => application.phase = Phase::Issuance,
+                "decided" | "intakeRefused" => application.decision = Some(refusal()),
+                "informationRequested" => {
+                    application.information =
+                        vec![item(1, InformationKind::Visit, "office", "2026-03-10")];
+                }
+                _ => {}
+            }
+            let email = compose(&case, message).unwrap();
+            assert_eq!(email.language, language);
+            let reference = case.application.reference.to_string();
+            assert!(email.subject.contains(&reference));
+            let link = format!("https://permits.example.org:8443/v1/status/{reference}\n");
+            assert!(email.body.contains(&link), "{}", email.body);
+            for secret in ["1990", "UZB", "officer's own words"] {
+                assert!(!email.body.contains(secret), "{secret} in {}", email.body);
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+# What applicants read in English. Every message here exists in every language with the same variables.
+
+date = { $day } { $month ->
+    [1] January
+    [2] February
+    [3] March
+    [4] April
+    [5] May
+    [6] June
+    [7] July
+    [8] August
+    [9] September
+    [10] October
+    [11] November
+   *[12] December
+} { $year }
+thousands = ,
+money = RUB { $roubles }.{ $kopecks }
+
+accepted-subject = Application { $reference }: accepted
+accepted-body =
+    Your application has been accepted.
+
+    The office has to decide by { $due }. If it asks you for something, the time until your answer is not counted.
+accepted-body-undated =
+    Your application has been accepted.
+
+    The status page shows by when the office has to decide.
+
+information-requested-subject = Application { $reference }: the office needs something from you
+information-requested-body =
+    { $count ->
+        [one] To go on, the office needs one thing from you, by { $due }:
+       *[other] To go on, the office needs { $count } things from you, the last of them by { $due }:
+    }
+information-requested-closing = Until then the time in which the office has to decide stands still. What is asked and why is on the status page.
+item = { $subject } – by { $due }
+kind-document = Document: { $subject }
+kind-field = In the form: { $subject }
+kind-visit = A personal visit: { $subject }
+
+decided-granted-subject = Application { $reference }: granted
+decided-granted-body = Your application has been granted.
+decided-granted-payment =
+    { $count ->
+        [one] One payment is needed before the permit can be handed over:
+       *[other] { $count } payments are needed before the permit can be handed over:
+    }
+charge = { $title }: { $amount }, UIN { $uin }
+charge-hint = Quote the UIN exactly as it stands here: the payment is recognised by it.
+
+decided-refused-subject = Application { $reference }: refused
+decided-refused-body =
+    Your application has been refused.
+
+    { $count ->
+        [one] Code of the ground: { $grounds }
+       *[other] Codes of the grounds: { $grounds }
+    }
+intake-refused-subject = Application { $reference }: not taken in
+intake-refused-body =
+    Your application could not be taken in.
+
+    { $count ->
+        [one] Code of the reason: { $grounds }
+       *[other] Codes of the reasons: { $grounds }
+    }
+
+    Once this is put right you may apply again.
+appeal = You may complain about this decision to the higher authority or to a court. The decision itself says where and within what time. What each code means is on the status page.
+
+ready-subject = Application { $reference }: your permit is ready
+ready-body =
+    Your permit is ready. It is handed over in person at the office named below.
+
+    Bring the passport with which you applied.
+
+about = Application { $reference } ({ $track }), { $name }
+status = Status at any time: { $link }
+office = Office: { $unit }
+automatic = This message was sent by a machine; answers to it are not read.
+
+field-person = the worker's name, date of birth and citizenship
+field-passport = the passport
+field-entry = the entry into the country
+field-occupation = the profession
+field-employer = the employer
+field-contract = the contract
+field-contact = how to reach you
+field-prepaid-months = the months paid in advance

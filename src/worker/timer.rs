@@ -1,0 +1,128 @@
+//! Gives the command that a passed deadline asks for.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use uuid::Uuid;
+
+use super::{Handler, Outcome, Task};
+use crate::domain::event::Job;
+use crate::domain::workflow::definition::CommandName;
+use crate::error::{Error, ErrorCode, Result};
+use crate::telemetry::chain;
+
+/// How often a command that lost a race is given at once again.
+const RACES: usize = 3;
+
+/// The way into casework for the timer.
+pub trait TimerDoor: Send + Sync + 'static {
+    /// Gives `command` to `application` as [`Actor::Timer`](crate::domain::actor::Actor::Timer), in one transaction.
+    ///
+    /// # Errors
+    /// `WrongState` and `RuleRefused` mean that the deadline no longer asks for anything; `StaleVersion` that
+    /// somebody else was quicker.
+    fn deadline(&self, application: Uuid, command: CommandName) -> BoxFuture<'_, Result<()>>;
+}
+
+/// Runs [`Job::Timer`].
+pub struct TimerHandler {
+    door: Arc<dyn TimerDoor>,
+}
+
+impl TimerHandler {
+    /// Makes a handler that goes in by `door`.
+    #[must_use]
+    pub fn new(door: Arc<dyn TimerDoor>) -> Self {
+        Self { door }
+    }
+
+    async fn give(&self, application: Uuid, command: CommandName) -> Result<()> {
+        // Losing to an officer says nothing about the deadline: it may have passed all the same.
+        for _ in 1..RACES {
+            match self.door.deadline(application, command).await {
+                Err(error) if error.code() == ErrorCode::StaleVersion => {}
+                other => return other,
+            }
+        }
+        self.door.deadline(application, command).await
+    }
+}
+
+impl Handler for TimerHandler {
+    fn run<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Outcome> {
+        async move {
+            let Job::Timer { application, command } = task.job else {
+                return Outcome::Fail("no timer job".to_owned());
+            };
+            match self.give(application, command).await {
+                Ok(()) => Outcome::Done,
+                Err(error) => outcome(&error),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn outcome(error: &Error) -> Outcome {
+    match error.code() {
+        // An officer was there first, or a payment moved the deadline and with it a new job.
+        ErrorCode::WrongState | ErrorCode::RuleRefused => Outcome::Done,
+        // The definition does not let the timer do what it scheduled: rule W05 should have noticed.
+        ErrorCode::Forbidden | ErrorCode::NotFound | ErrorCode::InvalidRequest => {
+            Outcome::Fail(chain(error))
+        }
+        _ => Outcome::Retry(chain(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    struct Door(Mutex<Vec<ErrorCode>>);
+
+    impl TimerDoor for Door {
+        fn deadline(&self, _: Uuid, _: CommandName) -> BoxFuture<'_, Result<()>> {
+            let answer = self.0.lock().unwrap().pop().map_or(Ok(()), |code| {
+                Err(if code == ErrorCode::Internal {
+                    Error::bug("the database is away")
+                } else {
+                    Error::refused(code, "no")
+                })
+            });
+            async { answer }.boxed()
+        }
+    }
+
+    async fn run(answers: &[ErrorCode]) -> Outcome {
+        let door = Arc::new(Door(Mutex::new(answers.iter().rev().copied().collect())));
+        let job = Job::Timer { application: Uuid::nil(), command: CommandName::Escalate };
+        let task = Task { key: job.key(), job, attempt: 1, last: false };
+        TimerHandler::new(door).run(&task).await
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_asks_for_nothing_any_more_is_done() {
+        assert_eq!(run(&[]).await, Outcome::Done);
+        assert_eq!(run(&[ErrorCode::WrongState]).await, Outcome::Done);
+        assert_eq!(run(&[ErrorCode::RuleRefused]).await, Outcome::Done);
+    }
+
+    #[tokio::test]
+    async fn a_lost_race_is_run_again_and_not_taken_for_an_answer() {
+        let stale = ErrorCode::StaleVersion;
+        assert_eq!(run(&[stale, ErrorCode::WrongState]).await, Outcome::Done);
+        assert_eq!(run(&[stale, stale]).await, Outcome::Done);
+        assert!(matches!(run(&[stale, stale, stale]).await, Outcome::Retry(_)));
+    }
+
+    #[tokio::test]
+    async fn what_is_ours_is_tried_again_and_what_the_definition_forbids_is_given_up() {
+        assert!(matches!(run(&[ErrorCode::Internal]).await, Outcome::Retry(_)));
+        assert!(matches!(run(&[ErrorCode::Unavailable]).await, Outcome::Retry(_)));
+        assert!(matches!(run(&[ErrorCode::Forbidden]).await, Outcome::Fail(_)));
+    }
+}
