@@ -47,7 +47,6 @@ pub fn configure_undocumented(config: &mut actix_web::web::ServiceConfig) {
 ///
 /// # Errors
 /// Always [`crate::error::ErrorCode::NotFound`].
-#[expect(clippy::unused_async, reason = "actix takes asynchronous handlers only")]
 pub async fn answer_not_found() -> crate::error::Result<actix_web::HttpResponse> {
     Err(crate::error::Error::not_found())
 }

@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod bad_input;
 mod casework;
+mod http;
+mod openapi;
 mod outbox;
 mod platform;
+mod session;
 mod support;
