@@ -24,6 +24,7 @@ pub mod page;
 pub mod problem;
 pub mod public;
 pub mod session;
+pub mod views;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
