@@ -19,7 +19,7 @@ use super::json;
 use crate::auth::access::gate;
 use crate::error::{Error, ErrorCode, Result, Violation};
 
-pub use super::json::from_tree;
+pub use super::json::{from_tree, read_tree};
 
 /// The largest JSON body, in bytes.
 pub const BODY_LIMIT: usize = 256 * 1024;

@@ -639,6 +639,11 @@ impl<'de> VariantAccess<'de> for Content<'de> {
     }
 }
 
+/// Reads a tree as a `T` that holds, or names everything wrong with it: for parts that a handler decodes late.
+pub fn read_tree<T: DeserializeOwned + Validate>(tree: Value) -> Result<T, Vec<Violation>> {
+    check(decode::<T>(tree, Form::Json))
+}
+
 /// Reads a tree as a `T` strictly, without validating it: for parts that a handler decodes late.
 pub fn from_tree<'de, T: Deserialize<'de>>(tree: &'de Value) -> Result<T, Violation> {
     T::deserialize(Reader(tree, Form::Json)).map_err(|mistake| mistake.violation())
