@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::ExpressionMethods;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz};
 use diesel::{BoolExpressionMethods, OptionalExtension, QueryDsl, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
@@ -34,7 +34,8 @@ pub struct JobRow {
     pub run_at: DateTime<Utc>,
     /// How often it has been claimed, this time included.
     pub attempts: i32,
-    /// Until when it is the claimer's, who is recognised by it.
+    /// Until when it is the claimer's. Each claim has its own end and a finished job has none, so a worker that
+    /// lost its lease is recognised by it.
     pub leased_until: DateTime<Utc>,
 }
 
@@ -121,7 +122,7 @@ async fn end(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let ended = diesel::update(jobs::table)
-        .filter(held(job))
+        .filter(jobs::id.eq(job.id).and(jobs::leased_until.eq(job.leased_until)))
         // A command that schedules the job again begins its attempts anew.
         .filter(jobs::run_at.eq(job.run_at).and(jobs::attempts.eq(job.attempts)))
         .set((
@@ -152,7 +153,7 @@ pub async fn retry(
     error: &str,
 ) -> Result<()> {
     let moved = diesel::update(jobs::table)
-        .filter(held(job))
+        .filter(jobs::id.eq(job.id).and(jobs::leased_until.eq(job.leased_until)))
         // A command that schedules the job again begins its attempts anew.
         .filter(jobs::run_at.eq(job.run_at).and(jobs::attempts.eq(job.attempts)))
         .set((
@@ -172,23 +173,12 @@ pub async fn retry(
 /// Ends the lease on a job that was scheduled again while it ran.
 async fn release(conn: &mut AsyncPgConnection, job: &JobRow) -> Result<()> {
     diesel::update(jobs::table)
-        .filter(held(job))
+        .filter(jobs::id.eq(job.id).and(jobs::leased_until.eq(job.leased_until)))
         .set(jobs::leased_until.eq(None::<DateTime<Utc>>))
         .execute(conn)
         .await
         .map_err(failed("release a job"))?;
     Ok(())
-}
-
-/// Each claim has its own end, and a finished job has none: a worker that lost its lease no longer matches.
-fn held(
-    job: &JobRow,
-) -> diesel::dsl::And<
-    diesel::dsl::Eq<jobs::id, i64>,
-    diesel::dsl::Eq<jobs::leased_until, DateTime<Utc>>,
-    Nullable<Bool>,
-> {
-    jobs::id.eq(job.id).and(jobs::leased_until.eq(job.leased_until))
 }
 
 /// Gives the time at which the next job of `kinds` is due that nobody runs, past or future.
