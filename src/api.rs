@@ -17,6 +17,7 @@ pub mod form;
 pub mod gateway;
 mod json;
 pub mod limits;
+pub mod lookups;
 pub mod metrics;
 pub mod officer;
 pub mod openapi;
@@ -31,6 +32,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 /// Registers every documented operation, in the order of the audiences.
 pub fn configure(config: &mut ServiceConfig<'_>) {
     public::configure(config);
+    lookups::configure(config);
     session::configure(config);
     applicant::configure(config);
     officer::configure(config);

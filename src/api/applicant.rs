@@ -14,14 +14,14 @@ use validator::Validate;
 use super::command::{CommandRequest, Commanded};
 use super::extract::{
     IdempotencyKey, IdempotencyKeyHeader, IfMatch, IfMatchHeader, IfNoneMatch, Json, Path, Query,
-    fingerprint,
+    answered, versioned,
 };
 use super::form::FormBody;
 use super::page::{Page, PageQuery};
 use super::views::{ApplicationView, HistoryView, SummaryView};
 use crate::app::App;
 use crate::auth::access::{Access, Applicant, ApplicantOrOffice, Caller, CaseReader};
-use crate::casework::{Answer, Ask, Idempotency, Seen, etag};
+use crate::casework::{Ask, Seen};
 use crate::documents::{self, MAX_BYTES};
 use crate::domain::application::Document;
 use crate::domain::clock::Explanation;
@@ -184,26 +184,8 @@ pub(super) fn ask<A: Access>(
     Ask {
         actor: caller.actor(),
         if_match: if_match.map(|version| version.0),
-        idempotency: key.map(|key| Idempotency { key: key.0, fingerprint: fingerprint(request) }),
+        idempotency: key.map(|key| key.bind(request)),
     }
-}
-
-/// Dresses an answer of casework.
-pub(super) fn respond(answer: Answer) -> HttpResponse {
-    let status = actix_web::http::StatusCode::from_u16(answer.status)
-        .unwrap_or(actix_web::http::StatusCode::OK);
-    let mut response = HttpResponse::build(status);
-    response.insert_header((header::CACHE_CONTROL, "no-store"));
-    if let Some(etag) = answer.etag {
-        response.insert_header((header::ETAG, etag));
-    }
-    if let Some(location) = answer.location {
-        response.insert_header((header::LOCATION, location));
-    }
-    if answer.replayed {
-        response.insert_header(("Idempotency-Replayed", "true"));
-    }
-    response.content_type("application/json").body(answer.body)
 }
 
 /// Gives the renderer of an application for a caller.
@@ -235,7 +217,7 @@ pub async fn open_application(
     let form = parse_form(&app, body.form, "/form")?;
     let ask = ask(&request, &caller, None, Some(key));
     let render = renderer(false, language(&request));
-    app.casework.open(&ask, &body.track, &body.unit, form, &render).await.map(respond)
+    app.casework.open(&ask, &body.track, &body.unit, form, &render).await.map(answered)
 }
 
 /// List your applications
@@ -305,14 +287,8 @@ pub async fn show_application(
     let (inside, language) = (is_inside(&caller), language(&request));
     app.casework
         .see(&caller.actor(), id, |seen| {
-            let tag = etag(seen.application.version);
-            if known.has(seen.application.version) {
-                return Ok(HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish());
-            }
-            Ok(HttpResponse::Ok()
-                .insert_header((header::ETAG, tag))
-                .insert_header((header::CACHE_CONTROL, "no-store"))
-                .json(ApplicationView::of(seen, inside, language)))
+            let view = ApplicationView::of(seen, inside, language);
+            Ok(versioned(&view, seen.application.version, &known))
         })
         .await
 }
@@ -335,7 +311,7 @@ pub async fn replace_form(
     let form = parse_form(&app, form, "")?;
     let ask = ask(&request, &caller, Some(version), None);
     let render = renderer(false, language(&request));
-    app.casework.amend(&ask, id, &form, &render).await.map(respond)
+    app.casework.amend(&ask, id, &form, &render).await.map(answered)
 }
 
 /// A document's place.
@@ -388,7 +364,7 @@ pub async fn attach_document(
     };
     let ask = ask(&request, &caller, Some(version), None);
     let render = renderer(false, language(&request));
-    app.casework.attach(&ask, place.id, &document, &render).await.map(respond)
+    app.casework.attach(&ask, place.id, &document, &render).await.map(answered)
 }
 
 fn too_large() -> Error {
@@ -527,5 +503,5 @@ pub async fn give_command(
     let command = body.read()?;
     let ask = ask(&request, &caller, Some(version), Some(key));
     let render = renderer(is_inside(&caller), language(&request));
-    app.casework.execute(&ask, id, &command, &render).await.map(respond)
+    app.casework.execute(&ask, id, &command, &render).await.map(answered)
 }

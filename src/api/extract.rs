@@ -53,6 +53,15 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Json<T> {
     }
 }
 
+/// Reads a body that a handler took whole, because it is signed as it stands; refuses what [`Json`] refuses.
+///
+/// # Errors
+/// 400 with every violation, or 415.
+pub fn read_json<T: DeserializeOwned + Validate>(request: &HttpRequest, body: &[u8]) -> Result<T> {
+    check_media_type(request)?;
+    json::read(body).map_err(Error::invalid)
+}
+
 async fn body(request: &HttpRequest, mut payload: Payload) -> Result<web::BytesMut> {
     check_media_type(request)?;
     let too_large = || {
@@ -340,6 +349,9 @@ pub fn answered(answer: Answer) -> HttpResponse {
     }
     if let Some(location) = answer.location {
         response.insert_header((header::LOCATION, location));
+    }
+    if answer.replayed {
+        response.insert_header(("Idempotency-Replayed", "true"));
     }
     if answer.body.is_empty() {
         return response.finish();

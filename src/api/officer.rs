@@ -9,8 +9,10 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
-use super::applicant::{ApplicationPage, ask, language, listed, renderer, respond, summaries};
-use super::extract::{IdempotencyKey, IdempotencyKeyHeader, IfMatch, IfMatchHeader, Path, Query};
+use super::applicant::{ApplicationPage, ask, language, listed, renderer, summaries};
+use super::extract::{
+    IdempotencyKey, IdempotencyKeyHeader, IfMatch, IfMatchHeader, Path, Query, answered,
+};
 use super::page::{Page, PageQuery};
 use super::views::{AmountView, ApplicationView};
 use crate::app::App;
@@ -175,7 +177,7 @@ pub async fn claim_next(
     let ask = ask(&request, &caller, None, Some(key));
     let render = renderer(true, language(&request));
     let claimed = app.casework.claim_next(&ask, unit(&caller)?, queue, &render).await?;
-    Ok(claimed.map_or_else(|| HttpResponse::NoContent().finish(), respond))
+    Ok(claimed.map_or_else(|| HttpResponse::NoContent().finish(), answered))
 }
 
 /// Claim an application
@@ -193,7 +195,7 @@ pub async fn claim_application(
 ) -> Result<HttpResponse> {
     let ask = ask(&request, &caller, Some(version), None);
     let render = renderer(true, language(&request));
-    app.casework.claim(&ask, id, &render).await.map(respond)
+    app.casework.claim(&ask, id, &render).await.map(answered)
 }
 
 /// Release an application
@@ -211,7 +213,7 @@ pub async fn release_application(
 ) -> Result<HttpResponse> {
     let ask = ask(&request, &caller, Some(version), None);
     let render = renderer(true, language(&request));
-    app.casework.release(&ask, id, &render).await.map(respond)
+    app.casework.release(&ask, id, &render).await.map(answered)
 }
 
 /// List payments to match
