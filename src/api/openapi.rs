@@ -205,11 +205,10 @@ fn complete(document: &mut Value) {
     document["tags"] = json!([
         { "name": "public", "description": "For anyone, without an account" },
         { "name": "session", "description": "Logging in, going on, logging out" },
-        { "name": "applicant", "description": "For migrants and employers: their own applications" },
-        { "name": "officer", "description": "For officers and senior officers: the queues of their unit" },
-        { "name": "auditor", "description": "For auditors: who did, saw and changed what" },
-        { "name": "administrator", "description": "For administrators: accounts and rules" },
-        { "name": "callback", "description": "For machines that call back with a signature" },
+        { "name": "applications", "description": "One application: its applicant, the officers of its unit, auditors" },
+        { "name": "office", "description": "For officers and senior officers: the queues of their unit" },
+        { "name": "audit", "description": "For auditors: who did, saw and changed what" },
+        { "name": "callbacks", "description": "For machines that call back with a signature" },
         { "name": "health", "description": "For those who run the service" },
     ]);
     document["security"] = json!([{ "bearer": [] }]);
