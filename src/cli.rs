@@ -26,7 +26,7 @@ use crate::domain::actor::Role;
 use crate::error::Error;
 use crate::storage::applications::{self, Key, Wants};
 use crate::storage::{Db, DbOptions, audit, definitions, migrate};
-use crate::telemetry;
+use crate::{demo, telemetry};
 
 /// A work-permit office: applications, their workflow, permits and the log that proves them, over HTTP.
 #[derive(Debug, Parser)]
@@ -317,9 +317,14 @@ async fn migrate(file: &ConfigFile) -> Result<(), Failure> {
     Ok(())
 }
 
-#[expect(clippy::unused_async, reason = "the demo runs in here")]
 async fn demo(args: DemoArgs) -> Result<(), Failure> {
-    Err(Failure::Work(Error::bug(format!("demo in {}: not built yet", args.data.display()))))
+    let options = demo::Options {
+        port: args.port,
+        data: args.data,
+        walk: args.walk.then_some(args.track),
+        postgres_bin: args.postgres_bin,
+    };
+    Ok(demo::run(&options).await?)
 }
 
 /// How many applications are replayed for each look at the list.

@@ -143,7 +143,11 @@ fn name_of(version: &str) -> String {
         .map_or_else(|| version.to_owned(), |(_, name)| name)
 }
 
-async fn connect(url: &str) -> Result<AsyncPgConnection> {
+/// Connects as the owner of `url`, for what the service itself may not do.
+///
+/// # Errors
+/// [`Error::Internal`] when the database cannot be reached.
+pub async fn connect(url: &str) -> Result<AsyncPgConnection> {
     AsyncPgConnection::establish(url)
         .await
         .map_err(|error| Error::internal("cannot reach the database", error))
