@@ -28,9 +28,11 @@ use crate::documents::BlobStore;
 use crate::domain::rules::Rulebook;
 use crate::domain::workflow::embedded::FILES;
 use crate::error::{Error, Result};
-use crate::notify::Mailer;
+use crate::notify::{Composer, Mailer};
 use crate::storage::{Db, DbOptions};
-use crate::worker::Wake;
+use crate::worker::mail::{MailHandler, StoredCases};
+use crate::worker::timer::TimerHandler;
+use crate::worker::{Handlers, Wake, Worker, WorkerOptions};
 
 /// Everything that requests share; see [`Parts`] for what is in it.
 #[derive(Clone)]
@@ -235,4 +237,81 @@ pub fn serve(app: App, listener: TcpListener, workers: usize) -> Result<Server> 
         .listen(listener)
         .map_err(|error| Error::internal("cannot listen", error))?;
     Ok(server.run())
+}
+
+/// Makes the worker that runs the service's jobs.
+///
+/// # Errors
+/// [`Error::Internal`] when the texts of messages in the binary are broken.
+pub fn worker(app: &App) -> Result<Worker> {
+    let rules = Arc::clone(app.casework.rules());
+    let mail = MailHandler::new(
+        app.db.clone(),
+        Arc::clone(&app.clock),
+        Arc::new(StoredCases::new(app.db.clone(), rules)),
+        Composer::new(&app.public_url)?,
+        app.mailer.clone(),
+    );
+    let timer = TimerHandler::new(Arc::new(app.casework.clone()));
+    Ok(Worker::new(
+        app.db.clone(),
+        Arc::clone(&app.clock),
+        Handlers { timer: Arc::new(timer), mail: Arc::new(mail) },
+        app.wake.clone(),
+        WorkerOptions::default(),
+    ))
+}
+
+/// Serves and works until `until` is ready or the process is told to stop; then finishes what runs.
+///
+/// # Errors
+/// [`Error::Internal`] when the listener cannot be used.
+pub async fn run(
+    app: App,
+    listener: TcpListener,
+    workers: usize,
+    until: impl Future<Output = ()>,
+) -> Result<()> {
+    let worker = worker(&app)?;
+    let server = serve(app, listener, workers)?;
+    let handle = server.handle();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let work = actix_web::rt::spawn(async move {
+        worker
+            .run(async {
+                let _ = stopped.await;
+            })
+            .await;
+    });
+    let mut server = actix_web::rt::spawn(server);
+    let served = tokio::select! {
+        served = &mut server => served,
+        () = until => {
+            handle.stop(true).await;
+            server.await
+        }
+    };
+    drop(stop);
+    let worked = work.await;
+    served
+        .map_err(|error| Error::internal("the server was interrupted", error))?
+        .map_err(|error| Error::internal("the server failed", error))?;
+    worked.map_err(|error| Error::internal("the worker was interrupted", error))
+}
+
+/// Gives a future that is ready when the process is told to stop, by Ctrl-C or by a service manager.
+///
+/// # Errors
+/// [`Error::Internal`] when signals cannot be listened to.
+pub fn told_to_stop() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error| Error::internal("cannot listen to signals", error);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }

@@ -101,6 +101,8 @@ pub struct CommandConfig {
     pub database: DatabaseConfig,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Definitions to use in place of the ones in the binary.
+    pub workflows_directory: Option<PathBuf>,
 }
 
 /// What the demo decides about itself; the rest of its settings is fixed in [`Config::demo`].
@@ -182,7 +184,11 @@ impl CommandConfig {
         let mut reader = Reader::open(file, environment)?;
         let mut draft = Draft::read(&mut reader);
         let database = draft.database(&mut reader);
-        let config = database.map(|database| Self { database, log: draft.log });
+        let config = database.map(|database| Self {
+            database,
+            log: draft.log,
+            workflows_directory: draft.workflows_directory,
+        });
         reader.finish(config)
     }
 }

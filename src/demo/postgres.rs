@@ -251,16 +251,45 @@ pub async fn remove(data_dir: &Path) -> Result<bool> {
 /// # Errors
 /// [`Error::Internal`] when the server cannot be reached or refuses.
 pub async fn ensure_database(admin_url: &str, database: &str) -> Result<bool> {
-    let client = connect(admin_url).await?;
-    let found = client
-        .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&database])
-        .await
-        .map_err(|error| Error::internal("cannot list the databases", error))?;
-    if found.is_some() {
+    if database_exists(admin_url, database).await? {
         return Ok(false);
     }
-    create(&client, database, None).await?;
+    create_database(admin_url, database, None).await?;
     Ok(true)
+}
+
+/// Tells whether there is a `database` on the server of `admin_url`.
+///
+/// # Errors
+/// [`Error::Internal`] when the server cannot be reached or refuses.
+pub async fn database_exists(admin_url: &str, database: &str) -> Result<bool> {
+    connect(admin_url)
+        .await?
+        .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&database])
+        .await
+        .map(|found| found.is_some())
+        .map_err(|error| Error::internal("cannot list the databases", error))
+}
+
+/// Gives a database on the server of `admin_url` another name, ending the sessions in it. All that was committed in
+/// it is on the disk when it bears the new name.
+///
+/// # Errors
+/// [`Error::Internal`] when the server cannot be reached or refuses.
+pub async fn rename_database(admin_url: &str, from: &str, to: &str) -> Result<()> {
+    let client = connect(admin_url).await?;
+    let failed = |error| Error::internal(format!("cannot rename the database {from}"), error);
+    client
+        .execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1",
+            &[&from],
+        )
+        .await
+        .map_err(failed)?;
+    client
+        .batch_execute(&format!("ALTER DATABASE {} RENAME TO {}", quoted(from), quoted(to)))
+        .await
+        .map_err(failed)
 }
 
 /// Makes `database` on the server of `admin_url`, as a copy of `template` when one is given (which nobody may
