@@ -6,3 +6,4 @@ mod casework;
 mod outbox;
 mod platform;
 mod support;
+mod workflow;

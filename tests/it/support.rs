@@ -1,4 +1,5 @@
 //! What the integration tests share.
 
+pub mod cases;
 pub mod db;
 pub mod office;

@@ -150,47 +150,9 @@ impl Office {
         (self.clock.now() + TimeDelta::hours(3)).date_naive()
     }
 
-    /// A complete form of a worker who entered five days before the start.
+    /// [`form`].
     pub fn form(&self, passport: &str) -> Form {
-        let start = start().date_naive();
-        Form {
-            person: Some(Person {
-                family_name: "Каримов".into(),
-                given_name: "Рустам".into(),
-                patronymic: None,
-                birth_date: NaiveDate::from_ymd_opt(1990, 5, 17).unwrap(),
-                sex: Sex::Male,
-                citizenship: CountryCode::parse("UZB").unwrap(),
-            }),
-            passport: Some(Passport {
-                number: PassportNumber::parse(passport).unwrap(),
-                issued_on: NaiveDate::from_ymd_opt(2021, 1, 2).unwrap(),
-                expires_on: NaiveDate::from_ymd_opt(2031, 1, 1).unwrap(),
-                mrz: None,
-            }),
-            entry: Some(Entry {
-                entered_on: start - chrono::Days::new(5),
-                migration_card: "4526 1234567".into(),
-                fine_receipt: None,
-            }),
-            occupation: Some(Occupation { code: "7112".into(), title: "Каменщик".into() }),
-            employer: Some(Employer {
-                inn: Inn::parse("7707083893").unwrap(),
-                name: "ООО «Стройка»".into(),
-            }),
-            contract: Some(Contract {
-                salary: propusk::domain::fee::Money::from_kopecks(90_000_000).unwrap(),
-                salary_period: SalaryPeriod::Quarter,
-                starts_on: start + chrono::Days::new(30),
-                ends_on: None,
-            }),
-            contact: Some(Contact {
-                email: EmailAddress::parse("rustam@example.org").unwrap(),
-                phone: None,
-                language: "ru".into(),
-            }),
-            prepaid_months: Some(1),
-        }
+        form(passport)
     }
 
     /// Opens an application of a track with a complete form and all its required documents.
@@ -276,6 +238,49 @@ impl Office {
         self.give(&self.anna, id, Command::Accept).await.unwrap();
         self.clear(&self.anna, id).await;
         id
+    }
+}
+
+/// A complete form of a worker who entered five days before the start.
+pub fn form(passport: &str) -> Form {
+    let start = start().date_naive();
+    Form {
+        person: Some(Person {
+            family_name: "Каримов".into(),
+            given_name: "Рустам".into(),
+            patronymic: None,
+            birth_date: NaiveDate::from_ymd_opt(1990, 5, 17).unwrap(),
+            sex: Sex::Male,
+            citizenship: CountryCode::parse("UZB").unwrap(),
+        }),
+        passport: Some(Passport {
+            number: PassportNumber::parse(passport).unwrap(),
+            issued_on: NaiveDate::from_ymd_opt(2021, 1, 2).unwrap(),
+            expires_on: NaiveDate::from_ymd_opt(2031, 1, 1).unwrap(),
+            mrz: None,
+        }),
+        entry: Some(Entry {
+            entered_on: start - chrono::Days::new(5),
+            migration_card: "4526 1234567".into(),
+            fine_receipt: None,
+        }),
+        occupation: Some(Occupation { code: "7112".into(), title: "Каменщик".into() }),
+        employer: Some(Employer {
+            inn: Inn::parse("7707083893").unwrap(),
+            name: "ООО «Стройка»".into(),
+        }),
+        contract: Some(Contract {
+            salary: propusk::domain::fee::Money::from_kopecks(90_000_000).unwrap(),
+            salary_period: SalaryPeriod::Quarter,
+            starts_on: start + chrono::Days::new(30),
+            ends_on: None,
+        }),
+        contact: Some(Contact {
+            email: EmailAddress::parse("rustam@example.org").unwrap(),
+            phone: None,
+            language: "ru".into(),
+        }),
+        prepaid_months: Some(1),
     }
 }
 
