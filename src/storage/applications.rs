@@ -237,9 +237,9 @@ impl QueryFragment<Pg> for Load<'_> {
              a.hands, a.claimed_by, a.claimed_until, \
              (SELECT o.name FROM accounts o WHERE o.id = a.claimed_by), \
              u.title, u.region, u.time_zone, \
-             (SELECT jsonb_agg(to_jsonb(c) - 'application_id') FROM checks c \
-               WHERE c.application_id = a.id), \
-             (SELECT jsonb_agg(to_jsonb(c) - 'application_id' ORDER BY c.created_at, c.id) \
+             (SELECT jsonb_agg(to_jsonb(c) - 'application_id' ORDER BY c.id COLLATE \"C\") \
+               FROM checks c WHERE c.application_id = a.id), \
+             (SELECT jsonb_agg(to_jsonb(c) - 'application_id' ORDER BY c.created_at, c.uin) \
                FROM charges c WHERE c.application_id = a.id), \
              (SELECT to_jsonb(p) - 'application_id' FROM permits p WHERE p.application_id = a.id), \
              jsonb_build_object('chargeSerial', ",
