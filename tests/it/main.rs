@@ -5,5 +5,6 @@
 mod casework;
 mod outbox;
 mod platform;
+mod races;
 mod support;
 mod workflow;

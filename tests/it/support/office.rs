@@ -9,6 +9,7 @@ use propusk::clock::{Clock, FixedClock};
 use propusk::domain::actor::{Actor, Role};
 use propusk::domain::application::{Application, Document};
 use propusk::domain::checks::Outcome;
+use propusk::domain::event::Event;
 use propusk::domain::fee::Payment;
 use propusk::domain::form::{
     Contact, Contract, Employer, Entry, Form, Occupation, Passport, Person, SalaryPeriod,
@@ -19,6 +20,7 @@ use propusk::domain::workflow::command::Command;
 use propusk::domain::workflow::embedded::FILES;
 use propusk::domain::workflow::engine::Choice;
 use propusk::error::Result;
+use propusk::storage::audit::history;
 use propusk::storage::{Db, DbOptions, definitions};
 use uuid::Uuid;
 
@@ -196,6 +198,44 @@ impl Office {
             .unwrap()
     }
 
+    /// Gives an application's history, and sees that it is dense and that folding it gives the row.
+    pub async fn agreed(&self, id: Uuid) -> Vec<Event> {
+        let mut conn = self.db.conn().await.unwrap();
+        let events = history(&mut conn, id).await.unwrap();
+        drop(conn);
+        let row = self.now(id).await.application;
+        assert_eq!(Casework::differences(&row, &events), Vec::<String>::new());
+        let numbers: Vec<i32> = events.iter().map(|event| event.seq).collect();
+        assert_eq!(numbers, (1..=row.version).collect::<Vec<_>>());
+        events
+    }
+
+    /// Connects as the owner of the database.
+    pub async fn owner(&self) -> tokio_postgres::Client {
+        let url = self.database.url();
+        let (client, connection) =
+            tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    /// Opens an application, hands it in and pays the duty.
+    pub async fn submitted(&self, who: &Person1, track: &str, passport: &str) -> Uuid {
+        let id = self.draft(who, track, passport).await.unwrap();
+        self.give(who, id, Command::Submit).await.unwrap();
+        self.pay(id).await;
+        id
+    }
+
+    /// Walks a patent to a permit in force.
+    pub async fn in_force(&self, passport: &str) -> Uuid {
+        let id = self.checked("patent", passport).await;
+        self.give(&self.boris, id, Command::Grant).await.unwrap();
+        self.pay(id).await;
+        self.give(&self.boris, id, Command::HandOver).await.unwrap();
+        id
+    }
+
     pub async fn choices(&self, who: &Person1, id: Uuid) -> Vec<Choice> {
         self.casework.see(&who.actor(), id, |seen| Ok(seen.choices.clone())).await.unwrap()
     }
@@ -232,9 +272,7 @@ impl Office {
     /// Walks an application of a track to the state that waits for a decision.
     pub async fn checked(&self, track: &str, passport: &str) -> Uuid {
         let who = if track == "patent" { &self.migrant } else { &self.employer };
-        let id = self.draft(who, track, passport).await.unwrap();
-        self.give(who, id, Command::Submit).await.unwrap();
-        self.pay(id).await;
+        let id = self.submitted(who, track, passport).await;
         self.give(&self.anna, id, Command::Accept).await.unwrap();
         self.clear(&self.anna, id).await;
         id
