@@ -8,5 +8,7 @@ mod http;
 mod openapi;
 mod outbox;
 mod platform;
+mod races;
 mod session;
 mod support;
+mod workflow;

@@ -138,3 +138,12 @@ fn every_reference_leads_somewhere() {
     }
     walk(openapi::document());
 }
+
+#[test]
+fn the_checked_in_document_is_the_one_that_is_served() {
+    let checked_in = include_str!("../../openapi/openapi.json");
+    assert!(
+        checked_in == openapi::text(),
+        "the document has changed; if that is wanted: cargo run -- openapi > openapi/openapi.json"
+    );
+}

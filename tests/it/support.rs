@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
 pub mod app;
+pub mod cases;
 pub mod db;
 pub mod office;
