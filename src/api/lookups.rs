@@ -18,12 +18,14 @@ use super::views::{
     ChargeView, GroundView, InformationView, UnitView, grounds, text, waits_for, wording,
 };
 use crate::app::App;
-use crate::domain::application::{Decision, Proposal};
+use crate::domain::application::{Decision, InformationItem, Proposal};
+use crate::domain::calendar::Calendar;
 use crate::domain::clock::StatutoryClock;
-use crate::domain::permit::PermitNumber;
+use crate::domain::permit::{Permit, PermitNumber};
 use crate::domain::reference::Reference;
 use crate::domain::workflow::definition::{CheckSource, Definition, FeePosition};
 use crate::domain::workflow::diagram;
+use crate::domain::workflow::engine::{Bases, act_by};
 use crate::error::{Error, Result};
 use crate::storage::accounts;
 use crate::storage::applications::{self, Key, Wants};
@@ -76,9 +78,13 @@ pub struct StatusView {
     /// When the application was handed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<DateTime<Utc>>,
-    /// The date by which the law promises a decision; absent before acceptance and while the clock stands still.
+    /// The date by which the law promises a decision; absent before acceptance, while the clock stands still, and after
+    /// the decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_on: Option<NaiveDate>,
+    /// The last day on which the applicant can do what the stage waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act_by: Option<NaiveDate>,
     /// Whether the clock stands still, because the applicant is awaited.
     pub clock_stopped: bool,
     /// Whether the promised date has passed without a decision.
@@ -372,6 +378,8 @@ pub async fn show_status(
         .map(serde_json::from_value)
         .transpose()
         .map_err(|error| Error::internal("a stored clock does not decode", error))?;
+    let information: Vec<InformationItem> = serde_json::from_value(row.information)
+        .map_err(|error| Error::internal("stored information items do not decode", error))?;
     let version = u32::try_from(row.workflow_version).unwrap_or_default();
     let definition = definition(&app, &row.track, version)?;
     let status = Stand {
@@ -382,9 +390,12 @@ pub async fn show_status(
         submitted_at: row.submitted_at,
         due_on: row.due_on,
         clock: clock.as_ref(),
-        today: today(&row.time_zone, app.clock.now()),
+        information: &information,
+        permit: None,
+        time_zone: row.time_zone.parse().unwrap_or(Tz::UTC),
+        now: app.clock.now(),
     }
-    .view(definition, language);
+    .view(definition, &app.casework.rules().calendar, language);
     Ok(spoken(language, &status))
 }
 
@@ -412,13 +423,24 @@ struct Stand<'a> {
     submitted_at: Option<DateTime<Utc>>,
     due_on: Option<NaiveDate>,
     clock: Option<&'a StatutoryClock>,
-    today: NaiveDate,
+    information: &'a [InformationItem],
+    permit: Option<&'a Permit>,
+    time_zone: Tz,
+    now: DateTime<Utc>,
 }
 
 impl Stand<'_> {
-    fn view(self, definition: &Definition, language: &str) -> StatusView {
+    fn view(self, definition: &Definition, calendar: &Calendar, language: &str) -> StatusView {
         let words = wording(definition, self.state, language);
         let running = self.clock.is_some_and(|clock| clock.stopped_on.is_none());
+        let due_on = self.due_on.filter(|_| running);
+        let today = self.now.with_timezone(&self.time_zone).date_naive();
+        let bases = Bases {
+            since: self.since.with_timezone(&self.time_zone).date_naive(),
+            due_on,
+            information: self.information,
+            permit: self.permit,
+        };
         StatusView {
             reference: self.reference,
             track: definition.track.clone(),
@@ -431,9 +453,10 @@ impl Stand<'_> {
             waits_for: waits_for(definition, self.state),
             since: self.since,
             submitted_at: self.submitted_at,
-            due_on: self.due_on,
+            due_on,
+            act_by: definition.state(self.state).and_then(|one| act_by(one, bases, calendar)),
             clock_stopped: self.clock.is_some_and(|clock| clock.suspended_since().is_some()),
-            overdue: running && self.due_on.is_some_and(|due| due < self.today),
+            overdue: due_on.is_some_and(|due| due < today),
         }
     }
 }
@@ -474,9 +497,12 @@ pub async fn show_status_details(
         submitted_at: application.submitted_at,
         due_on: application.due_on,
         clock: application.clock.as_ref(),
-        today: app.clock.now().with_timezone(&loaded.unit.time_zone).date_naive(),
+        information: &application.information,
+        permit: application.permit.as_ref(),
+        time_zone: loaded.unit.time_zone,
+        now: app.clock.now(),
     }
-    .view(definition, language);
+    .view(definition, &app.casework.rules().calendar, language);
     let details = DetailsView {
         status,
         missing: application

@@ -17,7 +17,7 @@ use crate::domain::permit::Permit;
 use crate::domain::workflow::definition::{
     Awaited, CheckSource, Definition, FeePosition, Texts, Wording,
 };
-use crate::domain::workflow::engine::Choice;
+use crate::domain::workflow::engine::{Bases, Choice, act_by};
 use crate::error::{Error, Result};
 
 /// An amount of money.
@@ -440,10 +440,13 @@ pub struct ApplicationView {
     /// When it was handed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<DateTime<Utc>>,
-    /// The date that the law promises; absent before acceptance and while the clock stands still.
+    /// The date that the law promises; absent before acceptance, while the clock stands still, and after the decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_on: Option<NaiveDate>,
-    /// Whether that date has passed without a decision.
+    /// The last day on which the applicant can do what the state waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act_by: Option<NaiveDate>,
+    /// Whether the promised date has passed without a decision.
     pub overdue: bool,
     /// Whether the clock stands still.
     pub clock_stopped: bool,
@@ -508,6 +511,7 @@ impl ApplicationView {
         let Seen { application, definition, .. } = seen;
         let words = wording(definition, &application.state, language);
         let stopped = application.clock.as_ref().is_some_and(|clock| clock.stopped_on.is_some());
+        let due_on = application.due_on.filter(|_| !stopped);
         let view = |check: &Check| {
             let rule = definition.check(&check.id);
             let finding = check.finding.as_ref();
@@ -548,8 +552,23 @@ impl ApplicationView {
             created_at: application.created_at,
             state_since: application.state_since,
             submitted_at: application.submitted_at,
-            due_on: application.due_on,
-            overdue: !stopped && application.due_on.is_some_and(|due| due < seen.today),
+            due_on,
+            act_by: definition.state(&application.state).and_then(|state| {
+                act_by(
+                    state,
+                    Bases {
+                        since: application
+                            .state_since
+                            .with_timezone(&seen.unit.time_zone)
+                            .date_naive(),
+                        due_on,
+                        information: &application.information,
+                        permit: application.permit.as_ref(),
+                    },
+                    &seen.rules.calendar,
+                )
+            }),
+            overdue: due_on.is_some_and(|due| due < seen.today),
             clock_stopped: application
                 .clock
                 .as_ref()

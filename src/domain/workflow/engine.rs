@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+pub use self::deadlines::{Bases, act_by};
 pub use self::guards::Blocked;
 use super::command::Command;
 use super::definition::{Awaited, CommandName, Definition, Phase, State, Transition};
