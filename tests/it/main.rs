@@ -6,5 +6,6 @@ mod casework;
 mod outbox;
 mod platform;
 mod races;
+mod replay;
 mod support;
 mod workflow;

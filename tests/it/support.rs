@@ -3,3 +3,4 @@
 pub mod cases;
 pub mod db;
 pub mod office;
+pub mod walk;
