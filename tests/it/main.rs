@@ -7,5 +7,6 @@ mod outbox;
 mod platform;
 mod races;
 mod replay;
+mod schema;
 mod support;
 mod workflow;
