@@ -5,6 +5,7 @@
 mod casework;
 mod outbox;
 mod platform;
+mod queues;
 mod races;
 mod replay;
 mod schema;
