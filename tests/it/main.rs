@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod casework;
+mod layering;
 mod outbox;
 mod platform;
 mod queues;
