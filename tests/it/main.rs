@@ -5,10 +5,14 @@
 mod bad_input;
 mod casework;
 mod http;
+mod layering;
 mod openapi;
 mod outbox;
 mod platform;
+mod queues;
 mod races;
+mod replay;
+mod schema;
 mod session;
 mod support;
 mod workflow;
