@@ -6,7 +6,6 @@
 //! and are registered in its `configure`, which is also what puts them into the document ([`openapi`]).
 //! Nothing here names diesel.
 
-pub mod admin;
 pub mod applicant;
 pub mod auditor;
 pub mod callbacks;
@@ -37,7 +36,6 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
     applicant::configure(config);
     officer::configure(config);
     auditor::configure(config);
-    admin::configure(config);
     callbacks::configure(config);
 }
 

@@ -5,7 +5,7 @@
 
 mod workflow;
 
-use std::io::BufRead as _;
+use std::io::{BufRead as _, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,6 +24,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::{CommandConfig, Config, ConfigErrors, LogConfig};
 use crate::domain::actor::Role;
 use crate::error::Error;
+use crate::storage::accounts::{PlainEvent, Unit};
 use crate::storage::applications::{self, Key, Wants};
 use crate::storage::{Db, DbOptions, audit, definitions, migrate};
 use crate::{demo, telemetry};
@@ -79,6 +80,9 @@ pub enum Command {
     /// Manage accounts
     #[command(subcommand)]
     User(UserCommand),
+    /// Manage offices
+    #[command(subcommand)]
+    Unit(UnitCommand),
 }
 
 /// Where the configuration is.
@@ -187,6 +191,36 @@ pub struct UserAddArgs {
     pub config: ConfigFile,
 }
 
+/// What can be done with offices.
+#[derive(Debug, Subcommand)]
+pub enum UnitCommand {
+    /// Add an office
+    ///
+    /// Adds an office, as the database's owner: its officers and its applications belong to it, its region is where its
+    /// permits are valid, its time zone is where its days begin.
+    #[command(after_long_help = AfterHelp::UNIT_ADD)]
+    Add(UnitAddArgs),
+}
+
+/// A new office.
+#[derive(Debug, Args)]
+pub struct UnitAddArgs {
+    /// Code of the office: two digits, or two more after a hyphen where a region has several
+    pub code: String,
+    /// Its name
+    #[arg(long)]
+    pub title: String,
+    /// Code of the federal subject, two digits: the key of the regional coefficient
+    #[arg(long, value_name = "CODE")]
+    pub region: String,
+    /// Its time zone in the IANA data
+    #[arg(long, value_name = "ZONE", default_value = "Europe/Moscow")]
+    pub time_zone: String,
+    /// Where the configuration is
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
 struct AfterHelp;
 
 impl AfterHelp {
@@ -206,6 +240,9 @@ Example:
 Examples:
   propusk demo
   propusk demo --walk --track highly-qualified-specialist --data /tmp/propusk-walk";
+    const UNIT_ADD: &'static str = "\
+Example:
+  propusk unit add 77 --title Moscow --region 77 --time-zone Europe/Moscow";
     const OPENAPI: &'static str = "\
 Example:
   propusk openapi > openapi/openapi.json";
@@ -267,10 +304,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Worker(file) => worker(&file).await,
         Command::Migrate(file) => migrate(&file).await,
         Command::Demo(args) => demo(args).await,
-        Command::Openapi => {
-            println!("{}", document::text().trim_end());
-            Ok(())
-        }
+        Command::Openapi => print(document::text()),
         Command::Workflow(WorkflowCommand::Check { files }) => workflow::check(&files),
         Command::Workflow(WorkflowCommand::Diagram { workflow, format, language }) => {
             workflow::draw(&workflow, &format, &language)
@@ -278,6 +312,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Workflow(WorkflowCommand::Paths { workflow }) => workflow::paths(&workflow),
         Command::Audit(AuditCommand::Replay(file)) => audit_replay(&file).await,
         Command::User(UserCommand::Add(args)) => user_add(args).await,
+        Command::Unit(UnitCommand::Add(args)) => unit_add(args).await,
     }
 }
 
@@ -399,6 +434,55 @@ async fn user_add(args: UserAddArgs) -> Result<(), Failure> {
             Err(Failure::Found(format!("{email} was not added: {}", lines.join("\n  "))))
         }
         Err(other) => Err(other.into()),
+    }
+}
+
+async fn unit_add(args: UnitAddArgs) -> Result<(), Failure> {
+    let config = command_config(&args.config)?;
+    let digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let code_fits = match args.code.split_once('-') {
+        Some((region, office)) => digits(region) && digits(office),
+        None => digits(&args.code),
+    };
+    let wrong = |what: &str| Err(Failure::Found(format!("the office was not added: {what}")));
+    if !code_fits {
+        return wrong("its code must be two digits, such as 77, or two pairs, such as 77-02");
+    }
+    if !digits(&args.region) {
+        return wrong("its region must be two digits, such as 77");
+    }
+    if args.time_zone.parse::<chrono_tz::Tz>().is_err() {
+        return wrong("its time zone must be one of the IANA data, such as Europe/Moscow");
+    }
+    let unit =
+        Unit { code: args.code, title: args.title, region: args.region, time_zone: args.time_zone };
+    let event = PlainEvent {
+        id: SystemClock.new_id(),
+        at: SystemClock.now(),
+        kind: "unitAdded",
+        actor: None,
+        actor_role: "operator",
+        unit: Some(unit.code.clone()),
+        content: serde_json::json!({ "title": unit.title, "region": unit.region, "timeZone": unit.time_zone }),
+    };
+    match migrate::add_unit(config.database.owner_url.expose(), &unit, &event).await {
+        Ok(()) => {
+            println!("added the office {} ({})", unit.code, unit.title);
+            Ok(())
+        }
+        Err(Error::Refused(refusal)) => wrong(&refusal.detail),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Writes a document to the standard output; a reader who has seen enough, such as `head`, is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::internal("cannot write to the standard output", error).into())
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -51,8 +51,7 @@ pub(super) fn draw(workflow: &str, format: &str, language: &str) -> Result<(), F
         "svg" => diagram::svg(&definition, language),
         _ => diagram::mermaid(&definition, language),
     };
-    println!("{}", picture.trim_end());
-    Ok(())
+    super::print(&picture)
 }
 
 /// Lists a shortest way to every state of a definition.

@@ -11,7 +11,7 @@ use diesel_async::{
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::definitions;
+use super::{accounts, definitions};
 use crate::domain::workflow::definition::Definition;
 use crate::error::{Error, Result};
 
@@ -77,6 +77,20 @@ pub async fn register(
         .await
         .map_err(|error| Error::internal("cannot register the definitions", error))?;
     Ok(added)
+}
+
+/// Adds a unit, with its event.
+///
+/// `url` must be the owner's: units are master data that the service only reads.
+///
+/// # Errors
+/// [`crate::error::ErrorCode::RuleRefused`] when the code is taken.
+pub async fn add_unit(
+    url: &str,
+    unit: &accounts::Unit,
+    event: &accounts::PlainEvent,
+) -> Result<()> {
+    accounts::insert_unit(&mut connect(url).await?, unit, event).await
 }
 
 /// Gives the names of the migrations that the database of `url` still lacks, oldest first.

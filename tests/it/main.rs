@@ -11,6 +11,7 @@ mod outbox;
 mod platform;
 mod queues;
 mod races;
+mod readme;
 mod replay;
 mod schema;
 mod session;
