@@ -1,7 +1,7 @@
 //! The embedded default: a private PostgreSQL and believable data, in one directory.
 //!
 //! [`postgres`] runs a server of our own from the machine's binaries; the tests use it too. [`people`] are the
-//! offices and accounts.
+//! offices and accounts, [`seed`] makes the applications through casework.
 //!
 //! The data is made in a database of another name, which gets its own when all of it is there: a demo that was
 //! killed while it was being filled begins anew, and one that was filled is never filled again.
@@ -9,6 +9,7 @@
 pub mod people;
 pub mod postgres;
 pub mod secrets;
+pub mod seed;
 
 use std::io::{ErrorKind, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -19,7 +20,7 @@ use std::time::Instant;
 use self::postgres::{PostgresOptions, PrivatePostgres};
 use self::secrets::Secrets;
 use crate::app::{self, App};
-use crate::clock::{Clock, FixedClock, SystemClock};
+use crate::clock::{Clock as _, FixedClock, SharedClock, SystemClock};
 use crate::config::{Config, DemoConfig};
 use crate::error::{Error, Result};
 use crate::storage::migrate;
@@ -93,9 +94,14 @@ async fn fill(url: &str, config: &dyn Fn(String) -> Result<Config>, began: Insta
     bring_up_to_date(url, began).await?;
     let now = SystemClock.now();
     let clock = Arc::new(FixedClock::new(now, 2026));
-    let app = App::new(&config(url.to_owned())?, clock)?;
+    let shared: SharedClock = clock.clone();
+    // What is lost in a crash is made anew; the new name at the end makes all of it durable.
+    let app = App::new(&config(format!("{url}&options=-c%20synchronous_commit%3Doff"))?, shared)?;
     say(began, "adding offices and accounts");
-    people::settle(&app, url).await
+    people::settle(&app, url).await?;
+    let count = seed::sow(&app, &clock, now, &|step| say(began, step)).await?;
+    say(began, &format!("{count} applications are there"));
+    Ok(())
 }
 
 async fn bring_up_to_date(url: &str, began: Instant) -> Result<()> {
