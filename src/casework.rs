@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use self::refusal::refusal;
 use crate::clock::SharedClock;
-use crate::domain::actor::Actor;
+use crate::domain::actor::{Actor, Party};
 use crate::domain::application::{Application, Document};
 use crate::domain::event::{Change, Event};
 use crate::domain::fee::Payment;
@@ -169,7 +169,7 @@ impl Casework {
         let kept = ask.idempotency.as_ref().map(|one| one.key.as_str());
         let found = store::find_unit(&mut conn, unit, ask.actor.account().zip(kept)).await?;
         let (unit, kept) = found.ok_or_else(|| {
-            unknown("/unit", "unknown-unit", "Name a unit of the list at /v1/workflows.")
+            unknown("/unit", "unknown-unit", "Name an office that GET /v1/units lists.")
         })?;
         if let Some(kept) = kept {
             return replay(ask, kept);
@@ -275,7 +275,7 @@ impl Casework {
     /// Claims the most urgent free application in a unit's queue; `None` when nothing is free.
     ///
     /// # Errors
-    /// Refused without an idempotency key.
+    /// [`ErrorCode::Forbidden`] for anybody but the unit's officers, before anything is claimed.
     pub async fn claim_next(
         &self,
         ask: &Ask,
@@ -283,8 +283,14 @@ impl Casework {
         queue: Queue,
         render: Render<'_>,
     ) -> Result<Option<Answer>> {
-        let (Some(officer), Some(idempotency)) = (ask.actor.account(), &ask.idempotency) else {
-            return Err(Error::bug("a claim needs an officer and an idempotency key"));
+        let officer = match &ask.actor {
+            Actor::User { id, role, unit: Some(of) } if role.is_office() && of == unit => *id,
+            Actor::User { .. } | Actor::Timer | Actor::Payments => {
+                return Err(refusal(Rejection::Forbidden { parties: vec![Party::Officer] }));
+            }
+        };
+        let Some(idempotency) = &ask.idempotency else {
+            return Err(Error::bug("a claim needs an idempotency key"));
         };
         let now = self.clock.now();
         let mut conn = self.db.conn().await?;
@@ -302,13 +308,20 @@ impl Casework {
             },
         )
         .await?;
+        // Where nothing is free, no row met the key: the one that was may be what this very request has claimed.
+        let kept = match claimed {
+            Claimed::Application(_) => None,
+            Claimed::Nothing | Claimed::KeyUsed => {
+                store::find_kept_answer(&mut conn, officer, &idempotency.key).await?
+            }
+        };
         drop(conn);
-        match claimed {
-            Claimed::Application(id) => self.see_as_answer(ask, id, false, render).await.map(Some),
-            Claimed::Nothing => Ok(None),
-            Claimed::KeyUsed => {
-                let kept = self.replay_kept(ask).await?;
-                let id = kept
+        match (claimed, kept) {
+            (Claimed::Application(id), _) => {
+                self.see_as_answer(ask, id, false, render).await.map(Some)
+            }
+            (Claimed::Nothing | Claimed::KeyUsed, Some(kept)) => {
+                let id = replay(ask, kept)?
                     .location
                     .as_deref()
                     .and_then(|at| at.rsplit('/').next())
@@ -316,6 +329,8 @@ impl Casework {
                     .ok_or_else(|| Error::bug("a kept claim names no application"))?;
                 self.see_as_answer(ask, id, true, render).await.map(Some)
             }
+            (Claimed::Nothing, None) => Ok(None),
+            (Claimed::KeyUsed, None) => Err(busy()),
         }
     }
 

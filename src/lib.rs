@@ -7,10 +7,12 @@
 //! api → casework → domain ← imported by all, imports nobody
 //! api → storage, audit, auth, documents        worker → casework, audit, storage, notify, documents
 //! casework → storage, domain                   storage → domain
+//! auth → storage, domain                       api → app, for the `App` that handlers are given
 //! ```
 //!
-//! `domain` is pure: no async, no I/O, no clock, no randomness, no environment. `storage` alone opens
-//! connections. An application comes to be and changes only through [`casework`].
+//! All but `domain` may name `error` and `clock`. `domain` is pure: no async, no I/O, no clock, no randomness, no
+//! environment. `storage` alone names diesel and opens connections, but for those with which `demo` makes the
+//! databases themselves. An application comes to be and changes only through [`casework`].
 
 pub mod api;
 pub mod app;

@@ -168,7 +168,7 @@ pub struct Application {
     pub due_on: Option<NaiveDate>,
     /// When the senior officer was told that a deadline has passed; cleared by a new state.
     pub escalated_at: Option<DateTime<Utc>>,
-    /// The checks.
+    /// The checks, by id.
     pub checks: Vec<Check>,
     /// What the applicant was asked for.
     pub information: Vec<InformationItem>,
@@ -357,7 +357,11 @@ impl Application {
                 self.clock = Some(clock.clone());
                 self.due_on = *due_on;
             }
-            Change::ChecksOpened { checks } => self.checks.clone_from(checks),
+            Change::ChecksOpened { checks } => {
+                self.checks.clone_from(checks);
+                // The order in which storage gives them back: a row has no place in a list.
+                self.checks.sort_by(|one, other| one.id.cmp(&other.id));
+            }
             Change::FindingRecorded { check, finding } => {
                 let known = self.check_mut(check).ok_or_else(|| missing(check))?;
                 known.finding = Some(finding.clone());

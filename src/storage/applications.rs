@@ -1,6 +1,6 @@
 //! Applications: loading one with all that a decision needs, and writing what was decided.
 //!
-//! [`load`] is one statement, [`apply`] is one statement: that is the whole cost of a command. Both are cached
+//! [`find`] is one statement, [`apply`] is one statement: that is the whole cost of a command. Both are cached
 //! prepared statements (`sql_query` would be planned anew each time). Nobody but `casework` calls [`apply`] and
 //! [`claim_next`].
 
@@ -48,7 +48,7 @@ pub enum Key<'a> {
     Uin(&'a str),
 }
 
-/// What [`load`] fetches besides the application itself.
+/// What [`find`] fetches besides the application itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wants<'a> {
     /// Take a serial number for a charge.
@@ -237,9 +237,9 @@ impl QueryFragment<Pg> for Load<'_> {
              a.hands, a.claimed_by, a.claimed_until, \
              (SELECT o.name FROM accounts o WHERE o.id = a.claimed_by), \
              u.title, u.region, u.time_zone, \
-             (SELECT jsonb_agg(to_jsonb(c) - 'application_id') FROM checks c \
-               WHERE c.application_id = a.id), \
-             (SELECT jsonb_agg(to_jsonb(c) - 'application_id' ORDER BY c.created_at, c.id) \
+             (SELECT jsonb_agg(to_jsonb(c) - 'application_id' ORDER BY c.id COLLATE \"C\") \
+               FROM checks c WHERE c.application_id = a.id), \
+             (SELECT jsonb_agg(to_jsonb(c) - 'application_id' ORDER BY c.created_at, c.uin) \
                FROM charges c WHERE c.application_id = a.id), \
              (SELECT to_jsonb(p) - 'application_id' FROM permits p WHERE p.application_id = a.id), \
              jsonb_build_object('chargeSerial', ",

@@ -2,7 +2,17 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod bad_input;
 mod casework;
+mod http;
+mod layering;
+mod openapi;
 mod outbox;
 mod platform;
+mod queues;
+mod races;
+mod replay;
+mod schema;
+mod session;
 mod support;
+mod workflow;

@@ -9,6 +9,7 @@ use propusk::clock::{Clock, FixedClock};
 use propusk::domain::actor::{Actor, Role};
 use propusk::domain::application::{Application, Document};
 use propusk::domain::checks::Outcome;
+use propusk::domain::event::Event;
 use propusk::domain::fee::Payment;
 use propusk::domain::form::{
     Contact, Contract, Employer, Entry, Form, Occupation, Passport, Person, SalaryPeriod,
@@ -19,6 +20,7 @@ use propusk::domain::workflow::command::Command;
 use propusk::domain::workflow::embedded::FILES;
 use propusk::domain::workflow::engine::Choice;
 use propusk::error::Result;
+use propusk::storage::audit::history;
 use propusk::storage::{Db, DbOptions, definitions};
 use uuid::Uuid;
 
@@ -150,47 +152,9 @@ impl Office {
         (self.clock.now() + TimeDelta::hours(3)).date_naive()
     }
 
-    /// A complete form of a worker who entered five days before the start.
+    /// [`form`].
     pub fn form(&self, passport: &str) -> Form {
-        let start = start().date_naive();
-        Form {
-            person: Some(Person {
-                family_name: "Каримов".into(),
-                given_name: "Рустам".into(),
-                patronymic: None,
-                birth_date: NaiveDate::from_ymd_opt(1990, 5, 17).unwrap(),
-                sex: Sex::Male,
-                citizenship: CountryCode::parse("UZB").unwrap(),
-            }),
-            passport: Some(Passport {
-                number: PassportNumber::parse(passport).unwrap(),
-                issued_on: NaiveDate::from_ymd_opt(2021, 1, 2).unwrap(),
-                expires_on: NaiveDate::from_ymd_opt(2031, 1, 1).unwrap(),
-                mrz: None,
-            }),
-            entry: Some(Entry {
-                entered_on: start - chrono::Days::new(5),
-                migration_card: "4526 1234567".into(),
-                fine_receipt: None,
-            }),
-            occupation: Some(Occupation { code: "7112".into(), title: "Каменщик".into() }),
-            employer: Some(Employer {
-                inn: Inn::parse("7707083893").unwrap(),
-                name: "ООО «Стройка»".into(),
-            }),
-            contract: Some(Contract {
-                salary: propusk::domain::fee::Money::from_kopecks(90_000_000).unwrap(),
-                salary_period: SalaryPeriod::Quarter,
-                starts_on: start + chrono::Days::new(30),
-                ends_on: None,
-            }),
-            contact: Some(Contact {
-                email: EmailAddress::parse("rustam@example.org").unwrap(),
-                phone: None,
-                language: "ru".into(),
-            }),
-            prepaid_months: Some(1),
-        }
+        form(passport)
     }
 
     /// Opens an application of a track with a complete form and all its required documents.
@@ -234,6 +198,44 @@ impl Office {
             .unwrap()
     }
 
+    /// Gives an application's history, and sees that it is dense and that folding it gives the row.
+    pub async fn agreed(&self, id: Uuid) -> Vec<Event> {
+        let mut conn = self.db.conn().await.unwrap();
+        let events = history(&mut conn, id).await.unwrap();
+        drop(conn);
+        let row = self.now(id).await.application;
+        assert_eq!(Casework::differences(&row, &events), Vec::<String>::new());
+        let numbers: Vec<i32> = events.iter().map(|event| event.seq).collect();
+        assert_eq!(numbers, (1..=row.version).collect::<Vec<_>>());
+        events
+    }
+
+    /// Connects as the owner of the database.
+    pub async fn owner(&self) -> tokio_postgres::Client {
+        let url = self.database.url();
+        let (client, connection) =
+            tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    }
+
+    /// Opens an application, hands it in and pays the duty.
+    pub async fn submitted(&self, who: &Person1, track: &str, passport: &str) -> Uuid {
+        let id = self.draft(who, track, passport).await.unwrap();
+        self.give(who, id, Command::Submit).await.unwrap();
+        self.pay(id).await;
+        id
+    }
+
+    /// Walks a patent to a permit in force.
+    pub async fn in_force(&self, passport: &str) -> Uuid {
+        let id = self.checked("patent", passport).await;
+        self.give(&self.boris, id, Command::Grant).await.unwrap();
+        self.pay(id).await;
+        self.give(&self.boris, id, Command::HandOver).await.unwrap();
+        id
+    }
+
     pub async fn choices(&self, who: &Person1, id: Uuid) -> Vec<Choice> {
         self.casework.see(&who.actor(), id, |seen| Ok(seen.choices.clone())).await.unwrap()
     }
@@ -270,12 +272,53 @@ impl Office {
     /// Walks an application of a track to the state that waits for a decision.
     pub async fn checked(&self, track: &str, passport: &str) -> Uuid {
         let who = if track == "patent" { &self.migrant } else { &self.employer };
-        let id = self.draft(who, track, passport).await.unwrap();
-        self.give(who, id, Command::Submit).await.unwrap();
-        self.pay(id).await;
+        let id = self.submitted(who, track, passport).await;
         self.give(&self.anna, id, Command::Accept).await.unwrap();
         self.clear(&self.anna, id).await;
         id
+    }
+}
+
+/// A complete form of a worker who entered five days before the start.
+pub fn form(passport: &str) -> Form {
+    let start = start().date_naive();
+    Form {
+        person: Some(Person {
+            family_name: "Каримов".into(),
+            given_name: "Рустам".into(),
+            patronymic: None,
+            birth_date: NaiveDate::from_ymd_opt(1990, 5, 17).unwrap(),
+            sex: Sex::Male,
+            citizenship: CountryCode::parse("UZB").unwrap(),
+        }),
+        passport: Some(Passport {
+            number: PassportNumber::parse(passport).unwrap(),
+            issued_on: NaiveDate::from_ymd_opt(2021, 1, 2).unwrap(),
+            expires_on: NaiveDate::from_ymd_opt(2031, 1, 1).unwrap(),
+            mrz: None,
+        }),
+        entry: Some(Entry {
+            entered_on: start - chrono::Days::new(5),
+            migration_card: "4526 1234567".into(),
+            fine_receipt: None,
+        }),
+        occupation: Some(Occupation { code: "7112".into(), title: "Каменщик".into() }),
+        employer: Some(Employer {
+            inn: Inn::parse("7707083893").unwrap(),
+            name: "ООО «Стройка»".into(),
+        }),
+        contract: Some(Contract {
+            salary: propusk::domain::fee::Money::from_kopecks(90_000_000).unwrap(),
+            salary_period: SalaryPeriod::Quarter,
+            starts_on: start + chrono::Days::new(30),
+            ends_on: None,
+        }),
+        contact: Some(Contact {
+            email: EmailAddress::parse("rustam@example.org").unwrap(),
+            phone: None,
+            language: "ru".into(),
+        }),
+        prepaid_months: Some(1),
     }
 }
 

@@ -1,0 +1,356 @@
+//! Applications in every state of every definition, made by the engine itself: pure, no database.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use propusk::clock::{Clock, FixedClock};
+use propusk::domain::actor::{Actor, Party, Role};
+use propusk::domain::application::{Application, Document, InformationKind};
+use propusk::domain::checks::Outcome;
+use propusk::domain::event::Event;
+use propusk::domain::fee::{Money, Payment, Uin};
+use propusk::domain::form::Form;
+use propusk::domain::ground::{GroundCode, Grounds};
+use propusk::domain::reference::Reference;
+use propusk::domain::rules::Rulebook;
+use propusk::domain::workflow::command::{Answer, Command, RequestedItem};
+use propusk::domain::workflow::definition::{CommandName, Definition, Guard, Transition};
+use propusk::domain::workflow::engine::{
+    self, Context, Opening, Rejection, Step, Supplies, Unit, decide,
+};
+use propusk::domain::workflow::proof;
+use uuid::Uuid;
+
+use super::office::{form, rulebook, start};
+
+/// How long a lease lasts here.
+pub const LEASE: TimeDelta = TimeDelta::minutes(30);
+
+/// The person who opens the applications.
+pub const APPLICANT: Uuid = Uuid::from_u128(1);
+
+/// An account; officers of unit 77 unless made by [`elsewhere`].
+pub fn user(number: u128, role: Role) -> Actor {
+    let unit = role.is_office().then(|| "77".to_owned());
+    Actor::User { id: Uuid::from_u128(number), role, unit }
+}
+
+/// The same of another unit.
+pub fn elsewhere(number: u128, role: Role) -> Actor {
+    Actor::User { id: Uuid::from_u128(number), role, unit: Some("78".to_owned()) }
+}
+
+/// What the engine needs besides a case.
+pub struct Bench {
+    pub rules: Arc<Rulebook>,
+    unit: Unit,
+    ids: FixedClock,
+    serial: Cell<u64>,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self {
+            rules: rulebook(),
+            unit: Unit {
+                code: "77".into(),
+                title: "Moscow".into(),
+                region: "77".into(),
+                time_zone: chrono_tz::Europe::Moscow,
+            },
+            ids: FixedClock::new(start(), 11),
+            serial: Cell::new(0),
+        }
+    }
+
+    fn context<'a>(&'a self, definition: &'a Definition, now: DateTime<Utc>) -> Context<'a> {
+        self.serial.set(self.serial.get() + 1);
+        Context {
+            rules: &self.rules,
+            definition,
+            unit: &self.unit,
+            now,
+            lease: LEASE,
+            other_open: false,
+            supplies: Supplies {
+                event: self.ids.new_id(),
+                charge: self.ids.new_id(),
+                charge_serial: Some(self.serial.get()),
+                permit_serial: Some(self.serial.get()),
+            },
+        }
+    }
+
+    /// Opens an application with this form.
+    pub fn open(&self, definition: &Definition, role: Role, form: Form) -> Case<'_> {
+        let definition =
+            self.rules.definitions.iter().find(|known| known.track == definition.track).unwrap();
+        let context = self.context(definition, start());
+        let actor = Actor::User { id: APPLICANT, role, unit: None };
+        let opening =
+            Opening { id: self.ids.new_id(), reference: Reference::from_random([7; 8]), form };
+        let step = engine::open(opening, &actor, &context).unwrap();
+        Case {
+            bench: self,
+            definition,
+            applicant: actor,
+            application: step.after,
+            events: vec![step.event],
+            now: start(),
+        }
+    }
+
+    /// Opens an application that lacks nothing.
+    pub fn draft(&self, definition: &Definition, role: Role) -> Case<'_> {
+        let mut case = self.open(definition, role, form("FA1234567"));
+        for rule in case.definition.documents.iter().filter(|rule| rule.required) {
+            let step = engine::attach_document(
+                &case.application,
+                document(&rule.id),
+                &case.applicant,
+                &case.context(),
+            );
+            case.take(step.unwrap());
+        }
+        case
+    }
+
+    /// Drives an application along the shortest path to a state.
+    pub fn in_state(&self, definition: &Definition, role: Role, state: &str) -> Case<'_> {
+        let mut case = self.draft(definition, role);
+        let path = proof::paths(definition).into_iter().find(|path| path.to == state).unwrap();
+        for step in path.steps {
+            let transition = case
+                .definition
+                .transitions_for(&step.from, step.command)
+                .find(|transition| transition.target(&step.from) == step.to)
+                .unwrap();
+            case.walk(transition, &mut case_giver);
+            assert_eq!(case.application.state, step.to);
+        }
+        case
+    }
+}
+
+/// Who gives a command on a path: each command somebody else, so that no four eyes are in the way.
+pub fn case_giver(command: CommandName) -> Actor {
+    let index = CommandName::ALL.iter().position(|known| *known == command).unwrap();
+    user(1000 + u128::try_from(index).unwrap(), Role::SeniorOfficer)
+}
+
+/// An application with the history that made it.
+#[derive(Clone)]
+pub struct Case<'b> {
+    pub bench: &'b Bench,
+    pub definition: &'b Definition,
+    pub applicant: Actor,
+    pub application: Application,
+    pub events: Vec<Event>,
+    pub now: DateTime<Utc>,
+}
+
+impl Case<'_> {
+    pub fn context(&self) -> Context<'_> {
+        self.bench.context(self.definition, self.now)
+    }
+
+    pub fn today(&self) -> NaiveDate {
+        self.context().today()
+    }
+
+    pub fn decide(&self, command: &Command, actor: &Actor) -> Result<Step, Rejection> {
+        decide(&self.application, command, actor, &self.context())
+    }
+
+    pub fn claim(&self, actor: &Actor) -> Result<Step, Rejection> {
+        engine::claim(&self.application, actor, &self.context())
+    }
+
+    pub fn release(&self, actor: &Actor) -> Result<Step, Rejection> {
+        engine::release(&self.application, actor, &self.context())
+    }
+
+    /// Records what was decided, as storage would: the event is folded, and must give what the engine said.
+    pub fn take(&mut self, step: Step) {
+        self.application.apply(&step.event).unwrap();
+        assert_eq!(self.application, step.after, "an event does not say what it did");
+        self.events.push(step.event);
+    }
+
+    pub fn give(&mut self, command: &Command, actor: &Actor) {
+        let step = self.decide(command, actor);
+        let name = command.name().name();
+        self.take(step.unwrap_or_else(|no| panic!("{name} by {actor:?}: {no:?}")));
+    }
+
+    /// Answers every check: the first one with a hit that was set aside, the others clear.
+    pub fn clear_checks(&mut self, giver: &mut dyn FnMut(CommandName) -> Actor) {
+        let ids: Vec<String> = self.application.checks.iter().map(|one| one.id.clone()).collect();
+        for (index, check) in ids.iter().enumerate() {
+            let outcome = if index == 0 { Outcome::Hit } else { Outcome::Clear };
+            let command = Command::RecordFinding { check: check.clone(), outcome, note: None };
+            self.give(&command, &giver(CommandName::RecordFinding));
+        }
+        let command =
+            Command::OverrideFinding { check: ids[0].clone(), reason: "a namesake".into() };
+        self.give(&command, &giver(CommandName::OverrideFinding));
+    }
+
+    /// Takes one transition, doing first what its guards ask for.
+    pub fn walk(&mut self, transition: &Transition, giver: &mut dyn FnMut(CommandName) -> Actor) {
+        if transition.guards.contains(&Guard::ChecksClear) {
+            self.clear_checks(&mut case_giver);
+        }
+        if transition.command == CommandName::OverrideFinding {
+            let check = self.application.checks[0].id.clone();
+            let command = Command::RecordFinding { check, outcome: Outcome::Hit, note: None };
+            self.give(&command, &case_giver(CommandName::RecordFinding));
+        }
+        let party = transition.actors[0];
+        let actor = match party {
+            Party::Applicant => self.applicant.clone(),
+            Party::Timer => Actor::Timer,
+            Party::Payments | Party::Officer | Party::SeniorOfficer => giver(transition.command),
+        };
+        if party == Party::Timer {
+            self.now += late(transition.command);
+        }
+        let command = commands(&self.application, self.definition, self.today())
+            .into_iter()
+            .find(|(label, command)| {
+                let short = transition.guards.iter().any(|guard| {
+                    matches!(guard, Guard::PaymentLeavesOpen(_) | Guard::AnswersIncomplete)
+                });
+                command.name() == transition.command && label.ends_with("in part") == short
+            })
+            .unwrap()
+            .1;
+        self.give(&command, &actor);
+    }
+}
+
+/// After how long a command of the timer is due, whatever the state: long enough for each, within the calendars.
+pub fn late(command: CommandName) -> TimeDelta {
+    TimeDelta::days(if command == CommandName::Expire { 1200 } else { 45 })
+}
+
+/// Every command with contents that fit the application where anything does, then those that never fit.
+pub fn commands(
+    application: &Application,
+    definition: &Definition,
+    today: NaiveDate,
+) -> Vec<(String, Command)> {
+    let check = definition.checks[0].id.clone();
+    let ask = |due_on| Command::RequestInformation {
+        items: ["page 2", "page 3"]
+            .map(|subject| RequestedItem {
+                kind: InformationKind::Document,
+                subject: subject.into(),
+                reason: "illegible".into(),
+                due_on,
+            })
+            .into(),
+    };
+    let open: Vec<Answer> = application
+        .information
+        .iter()
+        .filter(|item| item.is_open())
+        .map(|item| Answer { item: item.item, text: "here".into() })
+        .collect();
+    let charge = application
+        .charges
+        .iter()
+        .rev()
+        .find(|charge| charge.outstanding() > Money::ZERO)
+        .or(application.charges.last());
+    let known = charge.map_or_else(|| Uin::compose("188", 999), |charge| charge.uin.clone());
+    let due = charge.map_or(100, |charge| charge.outstanding().kopecks().max(1));
+    let pay = |uin: Uin, kopecks: i64| Command::RecordPayment {
+        payment: Payment {
+            provider_id: format!("{}:{}", application.id, application.version),
+            uin: Some(uin),
+            amount: Money::from_kopecks(kopecks).unwrap(),
+            paid_at: start(),
+            payer: None,
+        },
+    };
+    let said = || "said".to_owned();
+    let mut all = vec![
+        ("submit", Command::Submit),
+        ("withdraw", Command::Withdraw { reason: None }),
+        ("refuseIntake", Command::RefuseIntake { grounds: grounds("I01"), reason: said() }),
+        ("accept", Command::Accept),
+        (
+            "recordFinding",
+            Command::RecordFinding { check: check.clone(), outcome: Outcome::Clear, note: None },
+        ),
+        ("overrideFinding", Command::OverrideFinding { check, reason: said() }),
+        ("requestInformation", ask(today + Days::new(10))),
+        ("answerInformation", Command::AnswerInformation { answers: open.clone() }),
+        (
+            "answerInformation in part",
+            Command::AnswerInformation { answers: open.into_iter().take(1).collect() },
+        ),
+        ("grant", Command::Grant),
+        ("refuse", Command::Refuse { grounds: grounds("G01"), reason: said() }),
+        ("recordPayment", pay(known.clone(), due)),
+        ("recordPayment in part", pay(known, (due / 2).max(1))),
+        ("handOver", Command::HandOver),
+        ("proposeAnnulment", Command::ProposeAnnulment { grounds: grounds("G01"), reason: said() }),
+        ("confirmAnnulment", Command::ConfirmAnnulment),
+        ("rejectAnnulment", Command::RejectAnnulment { reason: said() }),
+    ];
+    for name in TIMER {
+        all.push((name.name(), Command::Deadline { name }));
+    }
+    all.extend([
+        (
+            "refuseIntake on a ground to refuse",
+            Command::RefuseIntake { grounds: grounds("G01"), reason: said() },
+        ),
+        (
+            "refuse on a ground of intake",
+            Command::Refuse { grounds: grounds("I01"), reason: said() },
+        ),
+        (
+            "proposeAnnulment on a ground of intake",
+            Command::ProposeAnnulment { grounds: grounds("I01"), reason: said() },
+        ),
+        (
+            "recordFinding of an unknown check",
+            Command::RecordFinding { check: "weather".into(), outcome: Outcome::Clear, note: None },
+        ),
+        ("requestInformation until today", ask(today)),
+        (
+            "answerInformation that was not asked",
+            Command::AnswerInformation { answers: vec![Answer { item: 99, text: "here".into() }] },
+        ),
+        ("recordPayment for another UIN", pay(Uin::compose("188", 777), 100)),
+    ]);
+    all.into_iter().map(|(label, command)| (label.to_owned(), command)).collect()
+}
+
+/// The commands that only the timer gives.
+pub const TIMER: [CommandName; 6] = [
+    CommandName::ExpireDraft,
+    CommandName::ExpireUnpaid,
+    CommandName::ExpireInformation,
+    CommandName::Escalate,
+    CommandName::Lapse,
+    CommandName::Expire,
+];
+
+pub fn grounds(code: &str) -> Grounds {
+    Grounds::new(vec![GroundCode::parse(code).unwrap()]).unwrap()
+}
+
+pub fn document(kind: &str) -> Document {
+    Document {
+        kind: kind.to_owned(),
+        digest: "00".repeat(32),
+        size: 1,
+        media_type: "application/pdf".into(),
+        attached_at: start(),
+    }
+}
