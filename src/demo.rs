@@ -1,15 +1,17 @@
 //! The embedded default: a private PostgreSQL and believable data, in one directory.
 //!
 //! [`postgres`] runs a server of our own from the machine's binaries; the tests use it too. [`people`] are the
-//! offices and accounts, [`seed`] makes the applications through casework.
+//! offices and accounts, [`seed`] makes the applications through casework, [`walk`] drives one through HTTP.
 //!
 //! The data is made in a database of another name, which gets its own when all of it is there: a demo that was
 //! killed while it was being filled begins anew, and one that was filled is never filled again.
 
+pub mod http;
 pub mod people;
 pub mod postgres;
 pub mod secrets;
 pub mod seed;
+mod walk;
 
 use std::io::{ErrorKind, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -59,7 +61,7 @@ pub async fn run(options: &Options) -> Result<()> {
     let server = PrivatePostgres::start(&server, &|step| say(began, step)).await?;
     let secrets = Secrets::keep(&options.data, &SystemClock)?;
     let config = |url: String| settings(options, address.port(), &secrets, url);
-    let outcome = open(&server, &config, listener, began).await;
+    let outcome = open(options, &server, &secrets, &config, listener, began).await;
     say(began, "stopping PostgreSQL");
     let stopped = server.stop().await;
     outcome.and(stopped)
@@ -67,7 +69,9 @@ pub async fn run(options: &Options) -> Result<()> {
 
 /// Fills the database if need be, brings it up to date, serves.
 async fn open(
+    options: &Options,
     server: &PrivatePostgres,
+    secrets: &Secrets,
     config: &dyn Fn(String) -> Result<Config>,
     listener: TcpListener,
     began: Instant,
@@ -84,9 +88,22 @@ async fn open(
     let config = config(url)?;
     telemetry::init(&config.log.filter, config.log.format)?;
     let app = App::new(&config, Arc::new(SystemClock))?;
-    say(began, "ready");
-    welcome(&config.public_url);
-    app::run(app, listener, config.http_workers, std::future::pending()).await
+    let Some(track) = &options.walk else {
+        say(began, "ready");
+        welcome(&app, &config.public_url).await?;
+        return app::run(app, listener, config.http_workers, std::future::pending()).await;
+    };
+    say(began, &format!("walking one application of the track '{track}'"));
+    let address = listener
+        .local_addr()
+        .map_err(|error| Error::internal("cannot tell the address we listen on", error))?;
+    // Cut short by a signal, the walk has not been walked.
+    let mut walked = Err(Error::bug("the walk was interrupted"));
+    let walking = async {
+        walked = walk::walk(&app, address, &secrets.payment_webhook_secret, track).await;
+    };
+    app::run(app.clone(), listener, config.http_workers, walking).await?;
+    walked
 }
 
 /// Fills an empty database.
@@ -151,12 +168,23 @@ fn say(began: Instant, step: &str) {
     line(&format!("[{:5.1} s] {step}", began.elapsed().as_secs_f64()));
 }
 
-fn welcome(url: &str) {
+async fn welcome(app: &App, url: &str) -> Result<()> {
     line(&format!("\nThe permit office is open at {url}\n"));
     line(&format!("Accounts, all with the password \"{}\":", people::PASSWORD));
     for account in people::ACCOUNTS {
         let unit = account.unit.map(|code| format!(" of unit {code}")).unwrap_or_default();
         line(&format!("  {:34} {}{unit}", account.email(), account.role.name()));
     }
+    line("\nWorth trying:");
+    line(&format!(
+        "  curl -s {url}/v1/session -H 'Content-Type: application/json' -d '{{\"email\":\"{}\",\"password\":\"{}\"}}'",
+        people::ACCOUNTS[2].email(),
+        people::PASSWORD
+    ));
+    if let Some(reference) = seed::a_reference(app).await? {
+        line(&format!("  curl -s -H 'Accept-Language: en' {url}/v1/status/{reference}"));
+    }
+    line(&format!("  curl -sL {url}/docs        (or open it in a browser)"));
     line("\nStop it with Ctrl-C.");
+    Ok(())
 }

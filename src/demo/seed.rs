@@ -29,9 +29,10 @@ use crate::domain::workflow::command::{Answer, Command, RequestedItem};
 use crate::domain::workflow::definition::CommandName;
 use crate::error::{Error, Result};
 use crate::storage::accounts::{self, NewAccount, PlainEvent};
+use crate::storage::applications;
 
 /// A document as small as one can be that the upload rules take.
-const PDF: &[u8] =
+pub const PDF: &[u8] =
     b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer << /Root 1 0 R >>\n%%EOF\n";
 
 /// Applications worked on at the same time.
@@ -111,6 +112,18 @@ pub async fn sow(
     clock.set(now);
     run_jobs(&worker).await?;
     Ok(stories.len())
+}
+
+/// Gives the public reference of the latest application of the demo's own migrant.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn a_reference(app: &App) -> Result<Option<String>> {
+    let migrant = accounts::find_by_email(&app.db, &ACCOUNTS[0].email()).await?;
+    let Some(migrant) = migrant else { return Ok(None) };
+    let mut conn = app.db.conn().await?;
+    let own = applications::list_of_applicant(&mut conn, migrant.account.id, None, 1).await?;
+    Ok(own.into_iter().next().map(|one| one.reference))
 }
 
 async fn run_jobs(worker: &crate::worker::Worker) -> Result<()> {
