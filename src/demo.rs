@@ -1,7 +1,7 @@
 //! The embedded default: a private PostgreSQL and believable data, in one directory.
 //!
 //! [`postgres`] runs a server of our own from the machine's binaries; the tests use it too. [`people`] are the
-//! offices and accounts, [`seed`] makes the applications through casework, [`walk`] drives one through HTTP.
+//! offices and accounts, [`seed`] makes the applications through casework, `walk` drives one through HTTP.
 //!
 //! The data is made in a database of another name, which gets its own when all of it is there: a demo that was
 //! killed while it was being filled begins anew, and one that was filled is never filled again.

@@ -1,6 +1,6 @@
 //! The demo's applications: some three hundred over the last months, made by the same commands as real ones.
 //!
-//! [`story`] plans who does what and when; here it is done, day by day, each application under a clock of its own
+//! `story` plans who does what and when; here it is done, day by day, each application under a clock of its own
 //! that shows the time of the step. Deadlines pass at midnight, as they do in service: the worker runs the jobs of
 //! each day under the clock of that day, and so sends the mail into the demo's directory, too. What is told is the
 //! same on every machine; only numbers from the database's sequences can differ.
@@ -24,6 +24,7 @@ use crate::domain::actor::{Actor, Role};
 use crate::domain::application::{Application, Document, InformationKind};
 use crate::domain::checks::Outcome;
 use crate::domain::fee::Payment;
+use crate::domain::form::Person;
 use crate::domain::ground::Grounds;
 use crate::domain::workflow::command::{Answer, Command, RequestedItem};
 use crate::domain::workflow::definition::CommandName;
@@ -195,8 +196,7 @@ impl Cast {
         let workers = futures_util::stream::iter(stories.iter().enumerate())
             .filter(|(_, story)| std::future::ready(story.applicant == Applicant::Worker))
             .map(|(number, story)| {
-                let name =
-                    story.form.person.as_ref().map(|one| one.full_name()).unwrap_or_default();
+                let name = story.form.person.as_ref().map(Person::full_name).unwrap_or_default();
                 let adding = add(format!("worker{number}"), name, Role::Migrant, None);
                 async move { adding.await.map(|id| (number, id)) }
             })

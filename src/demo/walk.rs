@@ -457,7 +457,6 @@ impl Walk<'_> {
     async fn look(&mut self, who: &'static str) -> Result<()> {
         let path = format!("/v1/applications/{}", self.text("id"));
         let answer = self.send(Some(who), "GET", &path, Vec::new(), Vec::new()).await?;
-        // A draft is not there for the office's eyes on every track; then there is nothing to do for them.
         expect(&answer, 200, "reading the application")?;
         self.etag = answer.etag.unwrap_or_default();
         self.view = answer.json;

@@ -264,7 +264,7 @@ impl Teller<'_> {
         tracks.dedup();
         let current: Vec<&Definition> =
             tracks.into_iter().filter_map(|track| self.rules.current(track, on)).collect();
-        let workers = own || number % 6 != 0;
+        let workers = own || !number.is_multiple_of(6);
         let fitting: Vec<&&Definition> = current
             .iter()
             .filter(|one| one.applicants.contains(&Role::Migrant) == workers)
@@ -289,8 +289,8 @@ impl Teller<'_> {
         let by_workers = definition.applicants.contains(&Role::Migrant);
         let nation: &Nation = match () {
             () if own => names::WORKERS[0],
-            () if by_workers => *dice.pick(names::WORKERS.as_slice()),
-            () => *dice.pick(names::SPECIALISTS.as_slice()),
+            () if by_workers => dice.pick::<&Nation>(&names::WORKERS),
+            () => dice.pick::<&Nation>(&names::SPECIALISTS),
         };
         let wanted = |section: &str| definition.required_fields.iter().any(|one| one == section);
         let person = if own { rustam()? } else { self.person(nation)? };
