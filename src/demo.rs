@@ -1,14 +1,17 @@
 //! The embedded default: a private PostgreSQL and believable data, in one directory.
 //!
 //! [`postgres`] runs a server of our own from the machine's binaries; the tests use it too. [`people`] are the
-//! offices and accounts.
+//! offices and accounts, [`seed`] makes the applications through casework, `walk` drives one through HTTP.
 //!
 //! The data is made in a database of another name, which gets its own when all of it is there: a demo that was
 //! killed while it was being filled begins anew, and one that was filled is never filled again.
 
+pub mod http;
 pub mod people;
 pub mod postgres;
 pub mod secrets;
+pub mod seed;
+mod walk;
 
 use std::io::{ErrorKind, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -19,7 +22,7 @@ use std::time::Instant;
 use self::postgres::{PostgresOptions, PrivatePostgres};
 use self::secrets::Secrets;
 use crate::app::{self, App};
-use crate::clock::{Clock, FixedClock, SystemClock};
+use crate::clock::{Clock as _, FixedClock, SharedClock, SystemClock};
 use crate::config::{Config, DemoConfig};
 use crate::error::{Error, Result};
 use crate::storage::migrate;
@@ -58,7 +61,7 @@ pub async fn run(options: &Options) -> Result<()> {
     let server = PrivatePostgres::start(&server, &|step| say(began, step)).await?;
     let secrets = Secrets::keep(&options.data, &SystemClock)?;
     let config = |url: String| settings(options, address.port(), &secrets, url);
-    let outcome = open(&server, &config, listener, began).await;
+    let outcome = open(options, &server, &secrets, &config, listener, began).await;
     say(began, "stopping PostgreSQL");
     let stopped = server.stop().await;
     outcome.and(stopped)
@@ -66,7 +69,9 @@ pub async fn run(options: &Options) -> Result<()> {
 
 /// Fills the database if need be, brings it up to date, serves.
 async fn open(
+    options: &Options,
     server: &PrivatePostgres,
+    secrets: &Secrets,
     config: &dyn Fn(String) -> Result<Config>,
     listener: TcpListener,
     began: Instant,
@@ -83,9 +88,22 @@ async fn open(
     let config = config(url)?;
     telemetry::init(&config.log.filter, config.log.format)?;
     let app = App::new(&config, Arc::new(SystemClock))?;
-    say(began, "ready");
-    welcome(&config.public_url);
-    app::run(app, listener, config.http_workers, std::future::pending()).await
+    let Some(track) = &options.walk else {
+        say(began, "ready");
+        welcome(&app, &config.public_url).await?;
+        return app::run(app, listener, config.http_workers, std::future::pending()).await;
+    };
+    say(began, &format!("walking one application of the track '{track}'"));
+    let address = listener
+        .local_addr()
+        .map_err(|error| Error::internal("cannot tell the address we listen on", error))?;
+    // Cut short by a signal, the walk has not been walked.
+    let mut walked = Err(Error::bug("the walk was interrupted"));
+    let walking = async {
+        walked = walk::walk(&app, address, &secrets.payment_webhook_secret, track).await;
+    };
+    app::run(app.clone(), listener, config.http_workers, walking).await?;
+    walked
 }
 
 /// Fills an empty database.
@@ -93,9 +111,14 @@ async fn fill(url: &str, config: &dyn Fn(String) -> Result<Config>, began: Insta
     bring_up_to_date(url, began).await?;
     let now = SystemClock.now();
     let clock = Arc::new(FixedClock::new(now, 2026));
-    let app = App::new(&config(url.to_owned())?, clock)?;
+    let shared: SharedClock = clock.clone();
+    // What is lost in a crash is made anew; the new name at the end makes all of it durable.
+    let app = App::new(&config(format!("{url}&options=-c%20synchronous_commit%3Doff"))?, shared)?;
     say(began, "adding offices and accounts");
-    people::settle(&app, url).await
+    people::settle(&app, url).await?;
+    let count = seed::sow(&app, &clock, now, &|step| say(began, step)).await?;
+    say(began, &format!("{count} applications are there"));
+    Ok(())
 }
 
 async fn bring_up_to_date(url: &str, began: Instant) -> Result<()> {
@@ -145,12 +168,23 @@ fn say(began: Instant, step: &str) {
     line(&format!("[{:5.1} s] {step}", began.elapsed().as_secs_f64()));
 }
 
-fn welcome(url: &str) {
+async fn welcome(app: &App, url: &str) -> Result<()> {
     line(&format!("\nThe permit office is open at {url}\n"));
     line(&format!("Accounts, all with the password \"{}\":", people::PASSWORD));
     for account in people::ACCOUNTS {
         let unit = account.unit.map(|code| format!(" of unit {code}")).unwrap_or_default();
         line(&format!("  {:34} {}{unit}", account.email(), account.role.name()));
     }
+    line("\nWorth trying:");
+    line(&format!(
+        "  curl -s {url}/v1/session -H 'Content-Type: application/json' -d '{{\"email\":\"{}\",\"password\":\"{}\"}}'",
+        people::ACCOUNTS[2].email(),
+        people::PASSWORD
+    ));
+    if let Some(reference) = seed::a_reference(app).await? {
+        line(&format!("  curl -s -H 'Accept-Language: en' {url}/v1/status/{reference}"));
+    }
+    line(&format!("  curl -sL {url}/docs        (or open it in a browser)"));
     line("\nStop it with Ctrl-C.");
+    Ok(())
 }

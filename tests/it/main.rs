@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod casework;
+mod demo;
 mod http;
 mod layering;
 mod openapi;
