@@ -219,7 +219,9 @@ async fn one_key_for_two_requests_is_refused_and_nothing_is_written() {
     };
     let answers =
         race(&office, (ask(1), one, Command::Submit), (ask(2), other, Command::Submit)).await;
-    let winner: Uuid = won_and_lost(answers).0.body.split(' ').next().unwrap().parse().unwrap();
+    let (won, lost) = won_and_lost(answers);
+    assert_eq!(lost.code(), ErrorCode::IdempotencyKeyReused);
+    let winner: Uuid = won.body.split(' ').next().unwrap().parse().unwrap();
     let (loser, print) = if winner == one { (other, 2) } else { (one, 1) };
     let untouched = office.now(loser).await.application;
     assert_eq!((untouched.state.as_str(), untouched.charges.len()), ("draft", 0));

@@ -241,7 +241,8 @@ pub fn commands(
     definition: &Definition,
     today: NaiveDate,
 ) -> Vec<(String, Command)> {
-    let check = definition.checks[0].id.clone();
+    let first = application.checks.first().map(|check| &check.id);
+    let check = first.unwrap_or(&definition.checks[0].id).clone();
     let ask = |due_on| Command::RequestInformation {
         items: ["page 2", "page 3"]
             .map(|subject| RequestedItem {
