@@ -12,3 +12,4 @@ mod outbox;
 mod platform;
 mod session;
 mod support;
+mod walk;
