@@ -106,6 +106,19 @@ async fn a_wrong_method_is_told_the_right_ones() {
 }
 
 #[actix_web::test]
+async fn what_the_gateway_refuses_says_what_to_do() {
+    let app = TestApp::spawn().await;
+    let detail =
+        |reply: crate::support::app::Reply| reply.json()["detail"].as_str().unwrap().to_owned();
+    let reply = app.delete("/v1/session").send().await.expect(401);
+    assert!(detail(reply).contains("POST /v1/session gives one"));
+    let reply = app.request(Method::PATCH, "/v1/session").send().await.expect(405);
+    assert_eq!(detail(reply), "Use one of: POST, DELETE, OPTIONS.");
+    let reply = app.get("/health/live").header("accept", "text/html").send().await.expect(406);
+    assert_eq!(detail(reply), "Accept one of: application/json.");
+}
+
+#[actix_web::test]
 async fn head_is_answered_where_get_is_without_a_body() {
     let app = TestApp::spawn().await;
     for path in ["/health/live", "/v1/openapi.json", "/.well-known/jwks.json"] {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod access;
+mod bad_business;
 mod bad_input;
 mod casework;
 mod demo;
@@ -17,4 +19,5 @@ mod replay;
 mod schema;
 mod session;
 mod support;
+mod walk;
 mod workflow;

@@ -17,7 +17,7 @@ use propusk::error::{Error, ErrorCode, Result};
 use uuid::Uuid;
 
 use crate::support::cases::grounds;
-use crate::support::office::{Office, Colleague, render};
+use crate::support::office::{Colleague, Office, render};
 
 /// Renders for one of several racers: the first time, it waits until all have come so far. The engine has then
 /// decided for each of them, and none has written.

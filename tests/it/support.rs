@@ -3,5 +3,6 @@
 pub mod app;
 pub mod cases;
 pub mod db;
+pub mod drive;
 pub mod office;
 pub mod walk;

@@ -19,6 +19,7 @@ use actix_web::http::{Method, header};
 use actix_web::web::Bytes;
 use actix_web::{Error, test};
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use propusk::app::{self, App};
@@ -28,6 +29,7 @@ use propusk::clock::{Clock as _, FixedClock};
 use propusk::config::{Config, DemoConfig};
 use propusk::domain::actor::Role;
 use propusk::storage::accounts::{self, NewAccount, PlainEvent};
+use propusk::storage::definitions;
 use serde_json::Value;
 use tokio_postgres::NoTls;
 use uuid::Uuid;
@@ -148,6 +150,7 @@ impl TestApp {
         adapt(&mut config);
         let app = App::with_password_cost(&config, clock.clone(), Cost::LEAST).unwrap();
         insert_people(&app, database.url()).await;
+        register_rules(&app, database.url()).await;
         let service = test::init_service(app::service(app.clone())).await;
         let call = Box::new(move |request: test::TestRequest| {
             service.call(request.to_request()).boxed_local()
@@ -244,6 +247,13 @@ async fn insert_people(app: &App, url: &str) {
         };
         accounts::insert(&app.db, &account, &event).await.unwrap();
     }
+}
+
+/// Puts the workflow definitions where the database looks for allowed transitions, as `propusk migrate` does.
+async fn register_rules(app: &App, url: &str) {
+    let mut owner = AsyncPgConnection::establish(url).await.unwrap();
+    let rules = app.casework.rules();
+    definitions::register(&mut owner, &rules.with_sources(), app.clock.now()).await.unwrap();
 }
 
 async fn password_hash() -> String {

@@ -234,7 +234,6 @@ impl Office {
         id
     }
 
-
     /// Pays what is open, as the provider would tell of it.
     pub async fn pay(&self, id: Uuid) -> propusk::casework::Received {
         let open = self

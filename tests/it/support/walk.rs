@@ -14,7 +14,7 @@ use propusk::error::{Error, ErrorCode, Result};
 use uuid::Uuid;
 
 use super::cases::{commands, document};
-use super::office::{Office, Colleague, render, start};
+use super::office::{Colleague, Office, render, start};
 
 /// Throws dice; the same seed gives the same throws.
 pub struct Dice(FixedClock);
