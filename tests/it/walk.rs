@@ -610,6 +610,24 @@ async fn guessing_at_a_birth_date_ends_soon_wherever_it_comes_from() {
 }
 
 #[actix_web::test]
+async fn a_mistyped_reference_has_a_budget_as_an_unknown_one_has() {
+    let app = TestApp::spawn().await;
+    let unknown = propusk::domain::reference::Reference::from_random([9; 8]).to_string();
+    let guess = async |address: u8, reference: &str| {
+        let call = app.post(&format!("/v1/status/{reference}/details"));
+        let call = call.from([192, 0, 2, address]).json(json!({ "birthDate": BIRTH_DATE }));
+        call.send().await.status
+    };
+    for reference in [unknown.as_str(), "00000-00000-0001", "nonsense"] {
+        let mut answers = Vec::new();
+        for address in 1..=11 {
+            answers.push(guess(address, reference).await);
+        }
+        assert_eq!(answers, [[404; 10].as_slice(), &[429]].concat(), "{reference}");
+    }
+}
+
+#[actix_web::test]
 async fn looking_up_is_rationed_by_address() {
     let app = TestApp::spawn_with(|config| {
         config.public_lookups_per_minute = NonZeroU32::new(3).unwrap();
