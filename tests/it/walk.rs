@@ -326,6 +326,23 @@ async fn an_annulment_takes_four_eyes() {
     );
 }
 
+#[actix_web::test]
+async fn whoever_books_a_payment_by_hand_does_not_hand_the_permit_over() {
+    let app = TestApp::spawn().await;
+    let case = app.granted(MIGRANT).await;
+    let owed = app.owed(&case.id).await;
+    let pay = json!({
+        "command": "recordPayment", "uin": owed["uin"], "paidAt": app.now(),
+        "amountKopecks": owed["outstanding"]["kopecks"], "documentNumber": "receipt 4711",
+    });
+    app.command(SENIOR, &case.id, pay).await.expect(200);
+    let hand_over = json!({ "command": "handOver" });
+    let problem = app.command(SENIOR, &case.id, hand_over.clone()).await.expect(422);
+    assert_eq!(problem.problem("rule-refused")["blockedBy"][0]["guard"], "fourEyes");
+    app.command(OFFICER, &case.id, hand_over).await.expect(200);
+    assert_eq!(app.state(&case.id).await, "inForce");
+}
+
 // ── Conventions ───────────────────────────────────────────────────────────────────────────────────────────
 
 #[actix_web::test]
