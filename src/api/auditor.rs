@@ -12,6 +12,7 @@ use validator::Validate;
 
 use super::applicant::listed;
 use super::extract::Query;
+use super::form::of_our_time;
 use super::page::{Page, PageQuery};
 use crate::app::App;
 use crate::auth::access::{Auditors, Caller};
@@ -41,8 +42,10 @@ pub struct EventQuery {
     #[param(min_length = 2, max_length = 5, example = "77")]
     pub unit: Option<String>,
     /// From this instant on.
+    #[validate(custom(function = "of_our_time"))]
     pub from: Option<DateTime<Utc>>,
     /// Before this instant.
+    #[validate(custom(function = "of_our_time"))]
     pub to: Option<DateTime<Utc>>,
 }
 

@@ -14,6 +14,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
 use super::extract::{BODY_LIMIT, read_json};
+use super::form::of_our_time;
 use crate::app::App;
 use crate::auth::unauthenticated_callback;
 use crate::casework::Received;
@@ -89,6 +90,7 @@ pub struct ReceivedPayment {
     #[schema(minimum = 1, maximum = 100_000_000_000_i64, example = 420_000)]
     pub amount_kopecks: i64,
     /// When it was paid.
+    #[validate(custom(function = "of_our_time"))]
     #[schema(example = "2026-11-24T09:30:00Z")]
     pub paid_at: DateTime<Utc>,
     /// The payer's document as stated.

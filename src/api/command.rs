@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use validator::{Validate, ValidationErrors};
 
 use super::extract::read_tree;
+use super::form::of_our_time;
 use crate::domain::application::InformationKind;
 use crate::domain::checks::Outcome;
 use crate::domain::fee::{Money, Payment, Uin};
@@ -225,6 +226,7 @@ pub struct PaymentRequest {
     #[schema(minimum = 1, maximum = 100_000_000_000_i64, example = 420_000)]
     pub amount_kopecks: i64,
     /// When it was paid.
+    #[validate(custom(function = "of_our_time"))]
     #[schema(example = "2026-11-24T09:30:00Z")]
     pub paid_at: DateTime<Utc>,
     /// Number of the payment document, once only.

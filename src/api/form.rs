@@ -3,7 +3,7 @@
 //! [`FormBody`] fits the schema; [`FormBody::parse`] then asks what a schema cannot: check digits, dates that lie in
 //! the right direction, a machine-readable zone that agrees with what was typed.
 
-use chrono::{Datelike as _, NaiveDate};
+use chrono::{DateTime, Datelike as _, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use validator::{Validate, ValidationError, ValidationErrors};
@@ -276,6 +276,14 @@ impl Validate for FormBody {
             Some(_) | None => sum,
         }
     }
+}
+
+/// Refuses instants that no clock shows and the database cannot hold.
+pub(super) fn of_our_time(at: &DateTime<Utc>) -> Result<(), ValidationError> {
+    if (1990..2200).contains(&at.year()) {
+        return Ok(());
+    }
+    Err(ValidationError::new("range").with_message("Send a time between 1990 and 2200.".into()))
 }
 
 fn four_digits(code: &str) -> Result<(), ValidationError> {

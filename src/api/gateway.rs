@@ -271,8 +271,8 @@ impl Exchange<'_> {
             headers.insert(
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
                 HeaderValue::from_static(
-                    "API-Version, ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, \
-                     X-Request-Id",
+                    "API-Version, ETag, Idempotency-Replayed, Link, Location, RateLimit, \
+                     RateLimit-Policy, Retry-After, X-Request-Id",
                 ),
             );
         }

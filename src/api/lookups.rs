@@ -343,6 +343,15 @@ fn canonical(reference: &str) -> String {
     Reference::parse(reference).map_or_else(|_| "-".to_owned(), |reference| reference.to_string())
 }
 
+/// Gives the key of a reference's budget of tries. A mistyped one has its own, as an unknown one does: were all of them
+/// counted together, the answer would tell the two apart.
+fn budget(reference: &str) -> String {
+    Reference::parse(reference).map_or_else(
+        |_| reference.chars().filter(char::is_ascii_alphanumeric).take(40).collect(),
+        |reference| reference.to_string(),
+    )
+}
+
 fn today(time_zone: &str, now: DateTime<Utc>) -> NaiveDate {
     let zone: Tz = time_zone.parse().unwrap_or(Tz::UTC);
     now.with_timezone(&zone).date_naive()
@@ -475,8 +484,8 @@ pub async fn show_status_details(
     Path(reference): Path<String>,
     Json(factor): Json<DetailsRequest>,
 ) -> Result<HttpResponse> {
+    spend(&request, &app, &app.limits.references, &budget(&reference))?;
     let reference = canonical(&reference);
-    spend(&request, &app, &app.limits.references, &reference)?;
     let mut conn = app.db.conn().await?;
     let found = applications::find(&mut conn, Key::Reference(&reference), Wants::default()).await?;
     drop(conn);

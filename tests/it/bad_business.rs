@@ -4,8 +4,8 @@ use chrono::{Days, Months, TimeDelta};
 use serde_json::{Value, json};
 
 use crate::support::app::{
-    EMPLOYER, MIGRANT, OFFICER, OTHER_MIGRANT, OTHER_OFFICER, PETERSBURG_OFFICER, Person, Reply,
-    SENIOR, TestApp, WEBHOOK_KEY,
+    AUDITOR, EMPLOYER, MIGRANT, OFFICER, OTHER_MIGRANT, OTHER_OFFICER, PETERSBURG_OFFICER, Person,
+    Reply, SENIOR, TestApp, WEBHOOK_KEY,
 };
 use crate::support::drive::{Case, fresh, signature};
 
@@ -609,6 +609,35 @@ async fn money_that_matches_nothing_waits_for_an_officer() {
     let next = link[1..].split('>').next().unwrap();
     let rest = app.get(next).by(OFFICER).send().await.expect(200).json();
     assert_eq!(rest["items"].as_array().unwrap().len(), 1);
+}
+
+// ── Times of no clock ─────────────────────────────────────────────────────────────────────────────────────
+
+#[actix_web::test]
+async fn a_far_year_is_a_slip_of_the_pen() {
+    let app = TestApp::spawn().await;
+    let case = app.checking(MIGRANT).await;
+    for date in ["2027-03-03", "9999-12-31", "+262142-12-31"] {
+        let item = json!({ "kind": "visit", "subject": "x", "reason": "x", "dueOn": date });
+        let ask = json!({ "command": "requestInformation", "items": [item] });
+        let reply = command(&app, OFFICER, &case, ask).await.expect(422);
+        assert_eq!(refused(&reply), rule(&["/items/0/dueOn date-too-late"]), "{date}");
+    }
+    let waits = app.handed_in(MIGRANT).await;
+    let owed = app.owed(&waits.id).await;
+    let before = app.written().await;
+    for at in ["-200000-01-01T00:00:00Z", "+262142-12-31T00:00:00Z", "1815-01-01T00:00:00Z"] {
+        let pay = json!({ "command": "recordPayment", "uin": owed["uin"], "amountKopecks": 1,
+                          "paidAt": at, "documentNumber": "1" });
+        let reply = app.command(OFFICER, &waits.id, pay).await.expect(400);
+        assert_eq!(refused(&reply).0, "invalid-request", "{at}");
+        let reply = app.callback(json!({ "amountKopecks": 1, "paidAt": at })).await.expect(400);
+        assert_eq!(refused(&reply).0, "invalid-request", "{at}");
+        let path = format!("/v1/audit/events?from={0}&to={0}", at.replace('+', "%2B"));
+        let reply = app.get(&path).by(AUDITOR).send().await.expect(400);
+        assert_eq!(refused(&reply).1.len(), 2, "{at}");
+    }
+    assert_eq!(app.written().await, before);
 }
 
 // ── Cursors ───────────────────────────────────────────────────────────────────────────────────────────────

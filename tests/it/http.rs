@@ -183,6 +183,8 @@ async fn pages_of_allowed_origins_may_call() {
     };
     let reply = from(Method::GET, portal).await;
     assert_eq!(reply.header("access-control-allow-origin"), Some(portal));
+    let exposed = reply.header("access-control-expose-headers").unwrap();
+    assert!(exposed.contains("Idempotency-Replayed") && exposed.contains("ETag"));
     let reply = from(Method::OPTIONS, portal).await.expect(204);
     assert!(reply.header("access-control-allow-headers").unwrap().contains("If-Match"));
     let reply = from(Method::GET, "https://evil.example").await;

@@ -326,6 +326,23 @@ async fn an_annulment_takes_four_eyes() {
     );
 }
 
+#[actix_web::test]
+async fn whoever_books_a_payment_by_hand_does_not_hand_the_permit_over() {
+    let app = TestApp::spawn().await;
+    let case = app.granted(MIGRANT).await;
+    let owed = app.owed(&case.id).await;
+    let pay = json!({
+        "command": "recordPayment", "uin": owed["uin"], "paidAt": app.now(),
+        "amountKopecks": owed["outstanding"]["kopecks"], "documentNumber": "receipt 4711",
+    });
+    app.command(SENIOR, &case.id, pay).await.expect(200);
+    let hand_over = json!({ "command": "handOver" });
+    let problem = app.command(SENIOR, &case.id, hand_over.clone()).await.expect(422);
+    assert_eq!(problem.problem("rule-refused")["blockedBy"][0]["guard"], "fourEyes");
+    app.command(OFFICER, &case.id, hand_over).await.expect(200);
+    assert_eq!(app.state(&case.id).await, "inForce");
+}
+
 // ── Conventions ───────────────────────────────────────────────────────────────────────────────────────────
 
 #[actix_web::test]
@@ -607,6 +624,24 @@ async fn guessing_at_a_birth_date_ends_soon_wherever_it_comes_from() {
     status(&app, &case).await;
     app.advance(TimeDelta::seconds(360));
     guess(99, &case.reference, BIRTH_DATE).await.expect(200);
+}
+
+#[actix_web::test]
+async fn a_mistyped_reference_has_a_budget_as_an_unknown_one_has() {
+    let app = TestApp::spawn().await;
+    let unknown = propusk::domain::reference::Reference::from_random([9; 8]).to_string();
+    let guess = async |address: u8, reference: &str| {
+        let call = app.post(&format!("/v1/status/{reference}/details"));
+        let call = call.from([192, 0, 2, address]).json(json!({ "birthDate": BIRTH_DATE }));
+        call.send().await.status
+    };
+    for reference in [unknown.as_str(), "00000-00000-0001", "nonsense"] {
+        let mut answers = Vec::new();
+        for address in 1..=11 {
+            answers.push(guess(address, reference).await);
+        }
+        assert_eq!(answers, [[404; 10].as_slice(), &[429]].concat(), "{reference}");
+    }
 }
 
 #[actix_web::test]

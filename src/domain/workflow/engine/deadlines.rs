@@ -101,7 +101,8 @@ fn deadlines<'a>(application: &Application, context: &Context<'a>) -> &'a [Deadl
 
 /// Gives the first instant of the day after `date` where the office is.
 fn day_after(date: NaiveDate, context: &Context<'_>) -> DateTime<Utc> {
-    let midnight = (date + Days::new(1)).and_time(NaiveTime::MIN);
+    let next = date.checked_add_days(Days::new(1)).unwrap_or(date);
+    let midnight = next.and_time(NaiveTime::MIN);
     let zone = context.unit.time_zone;
     // Where a change to summer time skips midnight, the day begins an hour later.
     zone.from_local_datetime(&midnight)

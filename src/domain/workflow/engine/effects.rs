@@ -281,14 +281,21 @@ impl Draft<'_> {
             return Err(Rejection::RuleMissing("the command asks for nothing".into()));
         };
         let today = self.context.today();
+        // The clock stands still until then: a date of a far year is a slip of the pen.
+        let last = add_months(today, 12);
         let misfits: Vec<Misfit> = items
             .iter()
             .enumerate()
-            .filter(|(_, item)| item.due_on <= today)
-            .map(|(index, _)| Misfit {
-                pointer: format!("/items/{index}/dueOn"),
-                code: "date-not-in-future",
-                detail: format!("Give the applicant time: a date after {today}."),
+            .filter_map(|(index, item)| {
+                let (code, detail) = if item.due_on <= today {
+                    let detail = format!("Give the applicant time: a date after {today}.");
+                    ("date-not-in-future", detail)
+                } else if item.due_on > last {
+                    ("date-too-late", format!("Name a date within a year, until {last}."))
+                } else {
+                    return None;
+                };
+                Some(Misfit { pointer: format!("/items/{index}/dueOn"), code, detail })
             })
             .collect();
         if !misfits.is_empty() {
