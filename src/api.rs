@@ -6,15 +6,17 @@
 //! and are registered in its `configure`, which is also what puts them into the document ([`openapi`]).
 //! Nothing here names diesel.
 
-pub mod admin;
 pub mod applicant;
 pub mod auditor;
 pub mod callbacks;
+pub mod command;
 mod docs;
 pub mod extract;
+pub mod form;
 pub mod gateway;
 mod json;
 pub mod limits;
+pub mod lookups;
 pub mod metrics;
 pub mod officer;
 pub mod openapi;
@@ -22,17 +24,18 @@ pub mod page;
 pub mod problem;
 pub mod public;
 pub mod session;
+pub mod views;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Registers every documented operation, in the order of the audiences.
 pub fn configure(config: &mut ServiceConfig<'_>) {
     public::configure(config);
+    lookups::configure(config);
     session::configure(config);
     applicant::configure(config);
     officer::configure(config);
     auditor::configure(config);
-    admin::configure(config);
     callbacks::configure(config);
 }
 
@@ -45,7 +48,6 @@ pub fn configure_undocumented(config: &mut actix_web::web::ServiceConfig) {
 ///
 /// # Errors
 /// Always [`crate::error::ErrorCode::NotFound`].
-#[expect(clippy::unused_async, reason = "actix takes asynchronous handlers only")]
 pub async fn answer_not_found() -> crate::error::Result<actix_web::HttpResponse> {
     Err(crate::error::Error::not_found())
 }

@@ -5,6 +5,7 @@
 
 use std::net::TcpListener;
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,10 +21,18 @@ use crate::api::limits::Limiter;
 use crate::api::metrics::Metrics;
 use crate::auth::passwords::{Cost, Passwords};
 use crate::auth::tokens::Tokens;
+use crate::casework::Casework;
 use crate::clock::SharedClock;
-use crate::config::{Config, Network};
+use crate::config::{Config, MailTransport, Network};
+use crate::documents::BlobStore;
+use crate::domain::rules::Rulebook;
+use crate::domain::workflow::embedded::FILES;
 use crate::error::{Error, Result};
+use crate::notify::{Composer, Mailer};
 use crate::storage::{Db, DbOptions};
+use crate::worker::mail::{MailHandler, StoredCases};
+use crate::worker::timer::TimerHandler;
+use crate::worker::{Handlers, Wake, Worker, WorkerOptions};
 
 /// Everything that requests share; see [`Parts`] for what is in it.
 #[derive(Clone)]
@@ -49,6 +58,16 @@ pub struct Parts {
     pub cors_origins: Vec<String>,
     /// How the world reaches us, without a slash at the end.
     pub public_url: String,
+    /// The one door to applications.
+    pub casework: Casework,
+    /// The bytes of documents.
+    pub blobs: BlobStore,
+    /// Keys that sign the payment provider's callbacks.
+    pub payment_webhook_secrets: Vec<Vec<u8>>,
+    /// Wakes this process's worker.
+    pub wake: Wake,
+    /// The way that mail leaves by.
+    pub mailer: Mailer,
 }
 
 /// Budgets of requests.
@@ -59,6 +78,8 @@ pub struct Limits {
     pub logins: Limiter,
     /// Log-ins by account, from wherever.
     pub accounts: Limiter,
+    /// Birth dates tried at one reference, from wherever.
+    pub references: Limiter,
 }
 
 impl App {
@@ -82,6 +103,23 @@ impl App {
             statement_timeout: Duration::from_secs(10),
         })?;
         let minute = TimeDelta::minutes(1);
+        let rules = Arc::new(rules(config.workflows_directory.as_deref())?);
+        let wake = Wake::default();
+        let casework = Casework::new(
+            db.clone(),
+            rules,
+            Arc::clone(&clock),
+            TimeDelta::minutes(i64::from(config.claim_minutes)),
+            Arc::new({
+                let wake = wake.clone();
+                move || wake.poke()
+            }),
+        );
+        let from = config.mail.from.clone();
+        let mailer = match &config.mail.transport {
+            MailTransport::Smtp(url) => Mailer::smtp(url.expose(), from)?,
+            MailTransport::Directory(dir) => Mailer::directory(dir, from),
+        };
         let logins = config.login_attempts_per_minute.get();
         Ok(Self(Arc::new(Parts {
             clock,
@@ -93,13 +131,58 @@ impl App {
                 logins: Limiter::new("logins", logins, minute),
                 // Guessing at one account from many addresses gets no further than from one.
                 accounts: Limiter::new("account", logins, minute),
+                // A birth date has some twenty thousand values: at ten an hour, trying them takes months.
+                references: Limiter::new("reference", 10, TimeDelta::hours(1)),
             },
             metrics: Metrics::default(),
             trusted_proxies: config.trusted_proxies.clone(),
             cors_origins: config.cors_origins.clone(),
             public_url: config.public_url.clone(),
+            casework,
+            blobs: BlobStore::open(&config.documents_directory)?,
+            payment_webhook_secrets: config
+                .payment_webhook_secrets
+                .iter()
+                .map(|secret| secret.expose().clone())
+                .collect(),
+            wake,
+            mailer,
         })))
     }
+}
+
+/// Reads and proves the rules: the ones in the binary, or those of a directory laid out like `workflows/`.
+///
+/// # Errors
+/// [`Error::Internal`] with everything that is wrong with them, a line each.
+pub fn rules(directory: Option<&Path>) -> Result<Rulebook> {
+    let files = match directory {
+        None => FILES.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect(),
+        Some(directory) => read_rules(directory)?,
+    };
+    Rulebook::parse(&files).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Error::bug(format!("the workflow definitions are not sound:\n{}", lines.join("\n")))
+    })
+}
+
+fn read_rules(directory: &Path) -> Result<Vec<(String, String)>> {
+    let mut files = Vec::new();
+    for folder in [directory.to_path_buf(), directory.join("calendars")] {
+        let unreadable =
+            |error| Error::internal(format!("cannot read {}", folder.display()), error);
+        for entry in std::fs::read_dir(&folder).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                let text = std::fs::read_to_string(&path).map_err(|error| {
+                    Error::internal(format!("cannot read {}", path.display()), error)
+                })?;
+                files.push((path.to_string_lossy().into_owned(), text));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 impl Deref for App {
@@ -154,4 +237,81 @@ pub fn serve(app: App, listener: TcpListener, workers: usize) -> Result<Server> 
         .listen(listener)
         .map_err(|error| Error::internal("cannot listen", error))?;
     Ok(server.run())
+}
+
+/// Makes the worker that runs the service's jobs.
+///
+/// # Errors
+/// [`Error::Internal`] when the texts of messages in the binary are broken.
+pub fn worker(app: &App) -> Result<Worker> {
+    let rules = Arc::clone(app.casework.rules());
+    let mail = MailHandler::new(
+        app.db.clone(),
+        Arc::clone(&app.clock),
+        Arc::new(StoredCases::new(app.db.clone(), rules)),
+        Composer::new(&app.public_url)?,
+        app.mailer.clone(),
+    );
+    let timer = TimerHandler::new(Arc::new(app.casework.clone()));
+    Ok(Worker::new(
+        app.db.clone(),
+        Arc::clone(&app.clock),
+        Handlers { timer: Arc::new(timer), mail: Arc::new(mail) },
+        app.wake.clone(),
+        WorkerOptions::default(),
+    ))
+}
+
+/// Serves and works until `until` is ready or the process is told to stop; then finishes what runs.
+///
+/// # Errors
+/// [`Error::Internal`] when the listener cannot be used.
+pub async fn run(
+    app: App,
+    listener: TcpListener,
+    workers: usize,
+    until: impl Future<Output = ()>,
+) -> Result<()> {
+    let worker = worker(&app)?;
+    let server = serve(app, listener, workers)?;
+    let handle = server.handle();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let work = actix_web::rt::spawn(async move {
+        worker
+            .run(async {
+                let _ = stopped.await;
+            })
+            .await;
+    });
+    let mut server = actix_web::rt::spawn(server);
+    let served = tokio::select! {
+        served = &mut server => served,
+        () = until => {
+            handle.stop(true).await;
+            server.await
+        }
+    };
+    drop(stop);
+    let worked = work.await;
+    served
+        .map_err(|error| Error::internal("the server was interrupted", error))?
+        .map_err(|error| Error::internal("the server failed", error))?;
+    worked.map_err(|error| Error::internal("the worker was interrupted", error))
+}
+
+/// Gives a future that is ready when the process is told to stop, by Ctrl-C or by a service manager.
+///
+/// # Errors
+/// [`Error::Internal`] when signals cannot be listened to.
+pub fn told_to_stop() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error| Error::internal("cannot listen to signals", error);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }

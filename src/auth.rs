@@ -114,3 +114,12 @@ pub async fn add_user(
 pub fn refused_login() -> Error {
     Error::refused(ErrorCode::Unauthenticated, "The e-mail address or the password is wrong.")
 }
+
+/// Refuses a callback whose signature or time is wrong; which of them is not said.
+#[must_use]
+pub fn unauthenticated_callback() -> Error {
+    Error::refused(
+        ErrorCode::Unauthenticated,
+        "Sign the message after Standard Webhooks 1.0 with a shared secret and send it within five minutes.",
+    )
+}

@@ -169,7 +169,7 @@ impl Casework {
         let kept = ask.idempotency.as_ref().map(|one| one.key.as_str());
         let found = store::find_unit(&mut conn, unit, ask.actor.account().zip(kept)).await?;
         let (unit, kept) = found.ok_or_else(|| {
-            unknown("/unit", "unknown-unit", "Name a unit of the list at /v1/workflows.")
+            unknown("/unit", "unknown-unit", "Name an office that GET /v1/units lists.")
         })?;
         if let Some(kept) = kept {
             return replay(ask, kept);

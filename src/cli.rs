@@ -3,16 +3,31 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. Each command has one function here that
 //! calls into the module that does the work.
 
+mod workflow;
+
+use std::io::{BufRead as _, Write as _};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
+use crate::api::openapi as document;
+use crate::app::{self, App};
+use crate::auth::passwords::{Cost, Passwords};
+use crate::auth::{self, NewUser};
+use crate::casework::Casework;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{CommandConfig, Config, ConfigErrors, LogConfig};
+use crate::domain::actor::Role;
 use crate::error::Error;
-use crate::storage::migrate;
-use crate::telemetry;
+use crate::storage::accounts::{PlainEvent, Unit};
+use crate::storage::applications::{self, Key, Wants};
+use crate::storage::{Db, DbOptions, audit, definitions, migrate};
+use crate::{demo, telemetry};
 
 /// A work-permit office: applications, their workflow, permits and the log that proves them, over HTTP.
 #[derive(Debug, Parser)]
@@ -65,6 +80,9 @@ pub enum Command {
     /// Manage accounts
     #[command(subcommand)]
     User(UserCommand),
+    /// Manage offices
+    #[command(subcommand)]
+    Unit(UnitCommand),
 }
 
 /// Where the configuration is.
@@ -117,6 +135,9 @@ pub enum WorkflowCommand {
         /// The picture's format
         #[arg(long, default_value = "mermaid", value_parser = PossibleValuesParser::new(["mermaid", "svg"]))]
         format: String,
+        /// The language of the states' wording
+        #[arg(long, default_value = "en", value_parser = PossibleValuesParser::new(["en", "ru"]))]
+        language: String,
     },
     /// List the shortest way to each state
     ///
@@ -159,9 +180,42 @@ pub struct UserAddArgs {
     #[arg(long, value_parser = PossibleValuesParser::new(
         ["migrant", "employer", "officer", "senior-officer", "auditor", "administrator"]))]
     pub role: String,
+    /// The name that others are shown; the address when not given
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
     /// Code of the office, for officers and senior officers
     #[arg(long, value_name = "CODE")]
     pub unit: Option<String>,
+    /// Where the configuration is
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
+/// What can be done with offices.
+#[derive(Debug, Subcommand)]
+pub enum UnitCommand {
+    /// Add an office
+    ///
+    /// Adds an office, as the database's owner: its officers and its applications belong to it, its region is where its
+    /// permits are valid, its time zone is where its days begin.
+    #[command(after_long_help = AfterHelp::UNIT_ADD)]
+    Add(UnitAddArgs),
+}
+
+/// A new office.
+#[derive(Debug, Args)]
+pub struct UnitAddArgs {
+    /// Code of the office: two digits, or two more after a hyphen where a region has several
+    pub code: String,
+    /// Its name
+    #[arg(long)]
+    pub title: String,
+    /// Code of the federal subject, two digits: the key of the regional coefficient
+    #[arg(long, value_name = "CODE")]
+    pub region: String,
+    /// Its time zone in the IANA data
+    #[arg(long, value_name = "ZONE", default_value = "Europe/Moscow")]
+    pub time_zone: String,
     /// Where the configuration is
     #[command(flatten)]
     pub config: ConfigFile,
@@ -186,6 +240,9 @@ Example:
 Examples:
   propusk demo
   propusk demo --walk --track highly-qualified-specialist --data /tmp/propusk-walk";
+    const UNIT_ADD: &'static str = "\
+Example:
+  propusk unit add 77 --title Moscow --region 77 --time-zone Europe/Moscow";
     const OPENAPI: &'static str = "\
 Example:
   propusk openapi > openapi/openapi.json";
@@ -215,6 +272,9 @@ pub enum Failure {
     /// The work failed: exit code 1.
     #[error(transparent)]
     Work(#[from] Error),
+    /// What was looked at is not as it should be, as was printed: exit code 1.
+    #[error("{0}")]
+    Found(String),
 }
 
 /// Parses the command line, does what it says, and gives the exit code.
@@ -228,7 +288,7 @@ pub fn main() -> ExitCode {
             eprintln!("propusk: {}", telemetry::chain(&failure));
             ExitCode::from(match failure {
                 Failure::Config(_) => 2,
-                Failure::Work(_) => 1,
+                Failure::Work(_) | Failure::Found(_) => 1,
             })
         }
     }
@@ -244,70 +304,212 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Worker(file) => worker(&file).await,
         Command::Migrate(file) => migrate(&file).await,
         Command::Demo(args) => demo(args).await,
-        Command::Openapi => openapi(),
-        Command::Workflow(WorkflowCommand::Check { files }) => workflow_check(&files),
-        Command::Workflow(WorkflowCommand::Diagram { workflow, format }) => {
-            workflow_diagram(&workflow, &format)
+        Command::Openapi => print(document::text()),
+        Command::Workflow(WorkflowCommand::Check { files }) => workflow::check(&files),
+        Command::Workflow(WorkflowCommand::Diagram { workflow, format, language }) => {
+            workflow::draw(&workflow, &format, &language)
         }
-        Command::Workflow(WorkflowCommand::Paths { workflow }) => workflow_paths(&workflow),
+        Command::Workflow(WorkflowCommand::Paths { workflow }) => workflow::paths(&workflow),
         Command::Audit(AuditCommand::Replay(file)) => audit_replay(&file).await,
         Command::User(UserCommand::Add(args)) => user_add(args).await,
+        Command::Unit(UnitCommand::Add(args)) => unit_add(args).await,
     }
 }
 
 async fn serve(file: &ConfigFile) -> Result<(), Failure> {
     let config = service_config(file).await?;
-    Err(not_built_yet(&format!("serve on {}", config.listen)))
+    let app = service_app(&config).await?;
+    let listener = TcpListener::bind(config.listen)
+        .map_err(|error| Error::internal(format!("cannot listen on {}", config.listen), error))?;
+    println!("propusk listens on http://{}", config.listen);
+    Ok(app::run(app, listener, config.http_workers, std::future::pending()).await?)
 }
 
 async fn worker(file: &ConfigFile) -> Result<(), Failure> {
-    let _config = service_config(file).await?;
-    Err(not_built_yet("worker"))
+    let config = service_config(file).await?;
+    let app = service_app(&config).await?;
+    println!("propusk works on jobs");
+    app::worker(&app)?.run(app::told_to_stop()?).await;
+    Ok(())
 }
 
 async fn migrate(file: &ConfigFile) -> Result<(), Failure> {
     let config = command_config(file)?;
-    let names = migrate::run(config.database.owner_url.expose()).await?;
+    let url = config.database.owner_url.expose();
+    // First of all: definitions that are not sound must not meet a half-migrated database.
+    let rules = app::rules(config.workflows_directory.as_deref())?;
+    let names = migrate::run(url).await?;
     for name in &names {
         println!("migrated {name}");
     }
-    if names.is_empty() {
+    let added = migrate::register(url, &rules.with_sources(), SystemClock.now()).await?;
+    for name in &added {
+        println!("registered {name}");
+    }
+    if names.is_empty() && added.is_empty() {
         println!("nothing to migrate");
     }
     Ok(())
 }
 
-#[expect(clippy::unused_async, reason = "the demo runs in here")]
 async fn demo(args: DemoArgs) -> Result<(), Failure> {
-    Err(not_built_yet(&format!("demo in {}", args.data.display())))
+    let options = demo::Options {
+        port: args.port,
+        data: args.data,
+        walk: args.walk.then_some(args.track),
+        postgres_bin: args.postgres_bin,
+    };
+    Ok(demo::run(&options).await?)
 }
 
-fn openapi() -> Result<(), Failure> {
-    Err(not_built_yet("openapi"))
-}
+/// How many applications are replayed for each look at the list.
+const PAGE: i64 = 500;
 
-fn workflow_check(files: &[PathBuf]) -> Result<(), Failure> {
-    Err(not_built_yet(&format!("workflow check of {} files", files.len())))
-}
-
-fn workflow_diagram(workflow: &str, format: &str) -> Result<(), Failure> {
-    Err(not_built_yet(&format!("workflow diagram of {workflow} as {format}")))
-}
-
-fn workflow_paths(workflow: &str) -> Result<(), Failure> {
-    Err(not_built_yet(&format!("workflow paths of {workflow}")))
-}
-
-#[expect(clippy::unused_async, reason = "the replay reads the database in here")]
 async fn audit_replay(file: &ConfigFile) -> Result<(), Failure> {
-    let _config = command_config(file)?;
-    Err(not_built_yet("audit replay"))
+    let config = command_config(file)?;
+    let db = command_db(config.database.url.expose())?;
+    let (mut seen, mut differing) = (0, 0);
+    let mut after = None;
+    loop {
+        let mut conn = db.conn().await?;
+        let ids = audit::application_ids(&mut conn, after, PAGE).await?;
+        let Some(last) = ids.last() else { break };
+        after = Some(*last);
+        for id in ids {
+            // The row first: an event that is written in between is then left out of what is compared.
+            let Some(loaded) = applications::find(&mut conn, Key::Id(id), Wants::default()).await?
+            else {
+                continue;
+            };
+            let stored = loaded.application;
+            let mut events = audit::history(&mut conn, id).await?;
+            events.retain(|event| event.seq <= stored.version);
+            let differences = Casework::differences(&stored, &events);
+            for difference in &differences {
+                println!("{} ({id}): {difference}", stored.reference);
+            }
+            seen += 1;
+            differing += usize::from(!differences.is_empty());
+        }
+    }
+    println!("{seen} applications replayed, {differing} differ from their events");
+    match differing {
+        0 => Ok(()),
+        _ => Err(Failure::Found("the events and the rows are not the same".to_owned())),
+    }
 }
 
-#[expect(clippy::unused_async, reason = "the account is stored in here")]
 async fn user_add(args: UserAddArgs) -> Result<(), Failure> {
-    let _config = command_config(&args.config)?;
-    Err(not_built_yet(&format!("user add {}", args.email)))
+    let config = command_config(&args.config)?;
+    let role = match args.role.as_str() {
+        "senior-officer" => Some(Role::SeniorOfficer),
+        name => Role::parse(name),
+    };
+    let role = role.ok_or_else(|| Error::bug(format!("there is no role '{}'", args.role)))?;
+    let mut password = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut password)
+        .map_err(|error| Error::internal("cannot read the password", error))?;
+    let user = NewUser {
+        name: args.name.unwrap_or_else(|| args.email.clone()),
+        email: args.email,
+        role,
+        unit: args.unit,
+        password: password.trim_end_matches(['\r', '\n']).to_owned(),
+    };
+    let email = user.email.clone();
+    let db = command_db(config.database.url.expose())?;
+    let passwords = Passwords::new(Cost::RECOMMENDED, 1)?;
+    match auth::add_user(&db, &SystemClock, &passwords, user, None).await {
+        Ok(id) => {
+            println!("added {email} as {} ({id})", role.name());
+            Ok(())
+        }
+        Err(Error::Refused(refusal)) => {
+            let mut lines = vec![refusal.detail.to_string()];
+            lines.extend(
+                refusal.violations.iter().map(|one| format!("{}: {}", one.pointer, one.detail)),
+            );
+            Err(Failure::Found(format!("{email} was not added: {}", lines.join("\n  "))))
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+async fn unit_add(args: UnitAddArgs) -> Result<(), Failure> {
+    let config = command_config(&args.config)?;
+    let digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let code_fits = match args.code.split_once('-') {
+        Some((region, office)) => digits(region) && digits(office),
+        None => digits(&args.code),
+    };
+    let wrong = |what: &str| Err(Failure::Found(format!("the office was not added: {what}")));
+    if !code_fits {
+        return wrong("its code must be two digits, such as 77, or two pairs, such as 77-02");
+    }
+    if !digits(&args.region) {
+        return wrong("its region must be two digits, such as 77");
+    }
+    if args.time_zone.parse::<chrono_tz::Tz>().is_err() {
+        return wrong("its time zone must be one of the IANA data, such as Europe/Moscow");
+    }
+    let unit =
+        Unit { code: args.code, title: args.title, region: args.region, time_zone: args.time_zone };
+    let event = PlainEvent {
+        id: SystemClock.new_id(),
+        at: SystemClock.now(),
+        kind: "unitAdded",
+        actor: None,
+        actor_role: "operator",
+        unit: Some(unit.code.clone()),
+        content: serde_json::json!({ "title": unit.title, "region": unit.region, "timeZone": unit.time_zone }),
+    };
+    match migrate::add_unit(config.database.owner_url.expose(), &unit, &event).await {
+        Ok(()) => {
+            println!("added the office {} ({})", unit.code, unit.title);
+            Ok(())
+        }
+        Err(Error::Refused(refusal)) => wrong(&refusal.detail),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Writes a document to the standard output; a reader who has seen enough, such as `head`, is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::internal("cannot write to the standard output", error).into())
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Opens the database for a command that does one thing after another.
+fn command_db(url: &str) -> Result<Db, Error> {
+    Db::new(&DbOptions {
+        url: url.to_owned(),
+        pool_size: 1,
+        wait: Duration::from_secs(30),
+        statement_timeout: Duration::from_secs(60),
+    })
+}
+
+/// Builds the service and refuses definitions that the database does not know as they are.
+async fn service_app(config: &Config) -> Result<App, Failure> {
+    let app = App::new(config, Arc::new(SystemClock))?;
+    let mut conn = app.db.conn().await?;
+    let rules = app.casework.rules().with_sources();
+    let unknown = definitions::unregistered(&mut conn, &rules).await?;
+    drop(conn);
+    if unknown.is_empty() {
+        return Ok(app);
+    }
+    Err(Failure::Work(Error::bug(format!(
+        "the database does not know these workflow definitions as they are: {}; run `propusk migrate` first",
+        unknown.join(", ")
+    ))))
 }
 
 /// Reads the whole configuration, sets logging up, and refuses a database that lacks migrations.
@@ -337,10 +539,6 @@ fn log_to(log: &LogConfig) -> Result<(), Failure> {
 
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
-}
-
-fn not_built_yet(what: &str) -> Failure {
-    Failure::Work(Error::bug(format!("{what}: not built yet")))
 }
 
 #[cfg(test)]

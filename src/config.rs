@@ -101,6 +101,8 @@ pub struct CommandConfig {
     pub database: DatabaseConfig,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Definitions to use in place of the ones in the binary.
+    pub workflows_directory: Option<PathBuf>,
 }
 
 /// What the demo decides about itself; the rest of its settings is fixed in [`Config::demo`].
@@ -163,8 +165,9 @@ impl Config {
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             claim_minutes: CLAIM_MINUTES,
-            public_lookups_per_minute: PUBLIC_LOOKUPS,
-            login_attempts_per_minute: LOGIN_ATTEMPTS,
+            // Whoever tries the demo is alone with it: he may log in as everybody and put it under load.
+            public_lookups_per_minute: DEMO_LOOKUPS,
+            login_attempts_per_minute: DEMO_LOGINS,
         })
     }
 }
@@ -182,7 +185,11 @@ impl CommandConfig {
         let mut reader = Reader::open(file, environment)?;
         let mut draft = Draft::read(&mut reader);
         let database = draft.database(&mut reader);
-        let config = database.map(|database| Self { database, log: draft.log });
+        let config = database.map(|database| Self {
+            database,
+            log: draft.log,
+            workflows_directory: draft.workflows_directory,
+        });
         reader.finish(config)
     }
 }
@@ -190,6 +197,8 @@ impl CommandConfig {
 const CLAIM_MINUTES: u32 = 30;
 const PUBLIC_LOOKUPS: NonZeroU32 = NonZeroU32::new(30).unwrap();
 const LOGIN_ATTEMPTS: NonZeroU32 = NonZeroU32::new(10).unwrap();
+const DEMO_LOOKUPS: NonZeroU32 = NonZeroU32::new(6_000_000).unwrap();
+const DEMO_LOGINS: NonZeroU32 = NonZeroU32::new(120).unwrap();
 
 /// What is set, each value checked by itself.
 struct Draft {

@@ -5,7 +5,7 @@
 //! ```text
 //! main, cli → app → everything it builds
 //! api → casework → domain ← imported by all, imports nobody
-//! api → storage, audit, auth, documents        worker → casework, audit, storage, notify, documents
+//! api → storage, auth, documents               worker → casework, storage, notify, documents
 //! casework → storage, domain                   storage → domain
 //! auth → storage, domain                       api → app, for the `App` that handlers are given
 //! ```
@@ -16,7 +16,6 @@
 
 pub mod api;
 pub mod app;
-pub mod audit;
 pub mod auth;
 pub mod casework;
 pub mod cli;

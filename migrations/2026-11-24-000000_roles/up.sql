@@ -2,7 +2,7 @@
 -- table is granted by the migration that makes the table.
 --
 -- Roles belong to the whole cluster, so another database may have made it before, or be making it right now.
--- Without the right to make roles, have an administrator run CREATE ROLE propusk_service NOLOGIN once.
+-- Without the right to make roles, an administrator makes it once; the message says how.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'propusk_service') THEN
@@ -10,6 +10,9 @@ BEGIN
     END IF;
 EXCEPTION
     WHEN duplicate_object OR unique_violation THEN NULL;
+    WHEN insufficient_privilege THEN
+        RAISE '% may not make roles; have an administrator run: CREATE ROLE propusk_service NOLOGIN; GRANT propusk_service TO %',
+            current_user, quote_ident(current_user);
 END
 $$;
 
@@ -20,6 +23,10 @@ BEGIN
     IF NOT pg_has_role(current_user, 'propusk_service', 'MEMBER') THEN
         EXECUTE format('GRANT propusk_service TO %I', current_user);
     END IF;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE '% may not use the role propusk_service; have an administrator run: GRANT propusk_service TO %',
+            current_user, quote_ident(current_user);
 END
 $$;
 

@@ -7,8 +7,8 @@ use std::future::{Ready, ready};
 use std::net::IpAddr;
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use actix_web::http::{StatusCode, header};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::StreamExt as _;
 use futures_util::future::{FutureExt as _, LocalBoxFuture};
 use serde::de::DeserializeOwned;
@@ -17,9 +17,11 @@ use validator::Validate;
 
 use super::json;
 use crate::auth::access::gate;
+use crate::casework::{Answer, Idempotency};
 use crate::error::{Error, ErrorCode, Result, Violation};
 
-pub use super::json::from_tree;
+pub use super::json::{from_tree, read_tree};
+pub use crate::casework::etag;
 
 /// The largest JSON body, in bytes.
 pub const BODY_LIMIT: usize = 256 * 1024;
@@ -49,6 +51,15 @@ impl<T: DeserializeOwned + Validate + 'static> FromRequest for Json<T> {
         }
         .boxed_local()
     }
+}
+
+/// Reads a body that a handler took whole, because it is signed as it stands; refuses what [`Json`] refuses.
+///
+/// # Errors
+/// 400 with every violation, or 415.
+pub fn read_json<T: DeserializeOwned + Validate>(request: &HttpRequest, body: &[u8]) -> Result<T> {
+    check_media_type(request)?;
+    json::read(body).map_err(Error::invalid)
 }
 
 async fn body(request: &HttpRequest, mut payload: Payload) -> Result<web::BytesMut> {
@@ -197,12 +208,6 @@ impl FromRequest for IfMatch {
     }
 }
 
-/// Gives the strong entity tag of a version.
-#[must_use]
-pub fn etag(version: i32) -> String {
-    format!("\"v{version}\"")
-}
-
 /// The versions that the caller has already, from `If-None-Match`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IfNoneMatch(Option<String>);
@@ -322,4 +327,47 @@ impl FromRequest for ClientAddress {
         let address = request.extensions().get::<Self>().copied();
         ready(address.ok_or_else(|| Error::bug("no gateway stands before this handler")))
     }
+}
+
+// ── Answers of casework ───────────────────────────────────────────────────────────────────────────────────
+
+impl IdempotencyKey {
+    /// Binds the key to the request it came with; to be called in the handler.
+    #[must_use]
+    pub fn bind(self, request: &HttpRequest) -> Idempotency {
+        Idempotency { key: self.0, fingerprint: fingerprint(request) }
+    }
+}
+
+/// Sends an answer of casework, new or repeated.
+#[must_use]
+pub fn answered(answer: Answer) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let mut response = HttpResponse::build(status);
+    if let Some(etag) = answer.etag {
+        response.insert_header((header::ETAG, etag));
+    }
+    if let Some(location) = answer.location {
+        response.insert_header((header::LOCATION, location));
+    }
+    if answer.replayed {
+        response.insert_header(("Idempotency-Replayed", "true"));
+    }
+    if answer.body.is_empty() {
+        return response.finish();
+    }
+    response.content_type("application/json").body(answer.body)
+}
+
+/// Sends a view with its entity tag, or 304 when the caller has this version already.
+#[must_use]
+pub fn versioned<V: serde::Serialize>(
+    view: &V,
+    version: i32,
+    if_none_match: &IfNoneMatch,
+) -> HttpResponse {
+    if if_none_match.has(version) {
+        return HttpResponse::NotModified().insert_header((header::ETAG, etag(version))).finish();
+    }
+    HttpResponse::Ok().insert_header((header::ETAG, etag(version))).json(view)
 }

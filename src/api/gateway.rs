@@ -72,7 +72,8 @@ pub async fn gateway(
         let answer = match admit(&exchange.app, &mut request, route, address) {
             Ok(None) => next.call(request).await?.map_into_boxed_body(),
             Ok(Some(response)) => request.into_response(response),
-            Err(error) => request.into_response(HttpResponse::from_error(error)),
+            // Not `into_response`: it forgets the error, and with it what to do and when to come back.
+            Err(error) => request.error_response(error),
         };
         Ok(exchange.dress(answer))
     }

@@ -227,6 +227,7 @@ fn join(pointer: &str, key: &str) -> String {
 /// Reads the tree; where it does not fit, notes it, puts a stand-in there and reads on.
 fn decode<T: DeserializeOwned>(mut tree: Value, form: Form) -> (Option<T>, Vec<Violation>) {
     let mut violations: Vec<Violation> = Vec::new();
+    let mut noted: Vec<Vec<String>> = Vec::new();
     let mut reads = 0;
     let mut outcome = T::deserialize(Reader(&tree, form));
     loop {
@@ -235,7 +236,11 @@ fn decode<T: DeserializeOwned>(mut tree: Value, form: Form) -> (Option<T>, Vec<V
             Err(mistake) => mistake,
         };
         let place = mistake.place.clone();
-        violations.push(mistake.violation());
+        // What a stand-in of ours lacks is not the caller's mistake.
+        if !noted.iter().any(|above| place.starts_with(above)) {
+            violations.push(mistake.violation());
+            noted.push(place.clone());
+        }
         if violations.len() >= MISTAKES {
             return (None, violations);
         }
@@ -247,7 +252,7 @@ fn decode<T: DeserializeOwned>(mut tree: Value, form: Form) -> (Option<T>, Vec<V
             }
             put(&mut tree, &place, stand_in);
             match T::deserialize(Reader(&tree, form)) {
-                Err(again) if again.place.starts_with(&place) => {}
+                Err(again) if again.place == place => {}
                 moved => {
                     next = Some(moved);
                     break;
@@ -637,6 +642,11 @@ impl<'de> VariantAccess<'de> for Content<'de> {
     ) -> Result<V::Value, Mistake> {
         self.reader()?.deserialize_map(visitor).map_err(|mistake| mistake.at(self.name))
     }
+}
+
+/// Reads a tree as a `T` that holds, or names everything wrong with it: for parts that a handler decodes late.
+pub fn read_tree<T: DeserializeOwned + Validate>(tree: Value) -> Result<T, Vec<Violation>> {
+    check(decode::<T>(tree, Form::Json))
 }
 
 /// Reads a tree as a `T` strictly, without validating it: for parts that a handler decodes late.

@@ -14,6 +14,7 @@ use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
 
 use super::problem;
+use crate::error::ErrorCode;
 
 /// The API's version, in the document and in `API-Version` of every answer.
 pub const VERSION: &str = "1.0.0";
@@ -204,11 +205,10 @@ fn complete(document: &mut Value) {
     document["tags"] = json!([
         { "name": "public", "description": "For anyone, without an account" },
         { "name": "session", "description": "Logging in, going on, logging out" },
-        { "name": "applicant", "description": "For migrants and employers: their own applications" },
-        { "name": "officer", "description": "For officers and senior officers: the queues of their unit" },
-        { "name": "auditor", "description": "For auditors: who did, saw and changed what" },
-        { "name": "administrator", "description": "For administrators: accounts and rules" },
-        { "name": "callback", "description": "For machines that call back with a signature" },
+        { "name": "applications", "description": "One application: its applicant, the officers of its unit, auditors" },
+        { "name": "office", "description": "For officers and senior officers: the queues of their unit" },
+        { "name": "audit", "description": "For auditors: who did, saw and changed what" },
+        { "name": "callbacks", "description": "For machines that call back with a signature" },
         { "name": "health", "description": "For those who run the service" },
     ]);
     document["security"] = json!([{ "bearer": [] }]);
@@ -218,7 +218,7 @@ fn complete(document: &mut Value) {
         for (template, item) in paths {
             for method in METHODS {
                 if let Some(operation) = item.get_mut(method) {
-                    complete_operation(operation, template, method, &components);
+                    complete_operation(operation, template, &components);
                 }
             }
         }
@@ -287,8 +287,6 @@ fn complete_components(document: &mut Value) {
     components["responses"] = Value::Object(responses);
 }
 
-use crate::error::ErrorCode;
-
 /// The reusable problem responses: name, the code that stands for the status, description.
 const PROBLEMS: &[(&str, ErrorCode, &str)] = &[
     (
@@ -327,7 +325,7 @@ const PROBLEMS: &[(&str, ErrorCode, &str)] = &[
     ("ServiceUnavailable", ErrorCode::Unavailable, "The service is busy or a part of it is away."),
 ];
 
-fn complete_operation(operation: &mut Value, template: &str, method: &str, components: &Value) {
+fn complete_operation(operation: &mut Value, template: &str, components: &Value) {
     let declared = operation["security"].as_array();
     let public = declared.is_some_and(|list| list.iter().all(|one| one == &json!({})));
     operation["security"] = if public { json!([]) } else { json!([{ "bearer": [] }]) };
@@ -370,30 +368,22 @@ fn complete_operation(operation: &mut Value, template: &str, method: &str, compo
     }
     operation["responses"] = Value::Object(responses);
 
-    if let Some(content) = operation["requestBody"]["content"].as_object_mut() {
-        for media in content.values_mut() {
-            add_example(media, components);
+    if let Some(request) = operation.get_mut("requestBody") {
+        request["required"] = json!(true);
+        if let Some(content) = request["content"].as_object_mut() {
+            for media in content.values_mut() {
+                add_example(media, components);
+            }
         }
     }
-    if body {
-        operation["requestBody"]["required"] = json!(true);
-    }
-    if operation["requestBody"].is_null()
-        && let Some(object) = operation.as_object_mut()
-    {
-        object.remove("requestBody");
-    }
-    if let Some(list) = operation["parameters"].as_array_mut() {
+    if let Some(list) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
         for parameter in list {
             if parameter["description"].as_str().unwrap_or_default().is_empty() {
                 let name = parameter["name"].as_str().unwrap_or_default();
                 parameter["description"] = json!(format!("The {name} of the thing that is meant."));
             }
         }
-    } else if let Some(object) = operation.as_object_mut() {
-        object.remove("parameters");
     }
-    let _ = method;
 }
 
 fn complete_response(status: &str, response: &mut Value, counted: bool, components: &Value) {
@@ -413,12 +403,10 @@ fn complete_response(status: &str, response: &mut Value, counted: bool, componen
     if response["description"].as_str().unwrap_or_default().is_empty() {
         response["description"] = json!("Done.");
     }
-    if let Some(content) = response["content"].as_object_mut() {
+    if let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) {
         for media in content.values_mut() {
             add_example(media, components);
         }
-    } else if let Some(object) = response.as_object_mut() {
-        object.remove("content");
     }
     if !response["headers"].is_object() {
         response["headers"] = json!({});

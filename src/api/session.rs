@@ -182,7 +182,7 @@ pub async fn end_session(app: App, caller: Caller<AnyUser>) -> Result<HttpRespon
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn spend(request: &HttpRequest, app: &App, limiter: &Limiter, key: &str) -> Result<()> {
+pub(super) fn spend(request: &HttpRequest, app: &App, limiter: &Limiter, key: &str) -> Result<()> {
     let decision = limiter.take(key, app.clock.now());
     request.extensions_mut().insert(decision.clone());
     decision.check()

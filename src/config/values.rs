@@ -197,7 +197,11 @@ pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
     Err(format!("names {text}, which {is}; name a directory that the service may write to"))
 }
 
-pub(super) fn network(text: &str) -> Result<Network, String> {
+/// Reads a network, or says what would be right.
+///
+/// # Errors
+/// What is wrong, in words that follow the setting's name.
+pub fn network(text: &str) -> Result<Network, String> {
     let (address, length) = match text.split_once('/') {
         Some((address, length)) => (address, length.parse::<u32>().ok()),
         None => (text, Some(u32::MAX)),

@@ -14,6 +14,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -77,7 +78,7 @@ pub struct PrivatePostgres {
     watchdog_input: Option<ChildStdin>,
     watchdog: Child,
     place: Place,
-    _lock: File,
+    _lock: Arc<DirLock>,
 }
 
 impl PrivatePostgres {
@@ -92,7 +93,7 @@ impl PrivatePostgres {
         fs::create_dir_all(&options.data_dir).map_err(|error| {
             Error::internal(format!("cannot make {}", options.data_dir.display()), error)
         })?;
-        let lock = lock(&options.data_dir)?;
+        let lock = Arc::new(DirLock::take(&options.data_dir)?);
         let place = Place::choose(&options.data_dir, options.durable)?;
         if let Some(why) = &place.moved_because {
             progress(&format!("keeping the database in {}: {why}", place.base.display()));
@@ -120,7 +121,7 @@ impl PrivatePostgres {
                 watchdog_input: Some(input),
                 watchdog,
                 place: place.clone(),
-                _lock: clone_lock(&lock)?,
+                _lock: Arc::clone(&lock),
             };
             match server.wait_until_ready(began).await? {
                 Readiness::Ready => return Ok(server),
@@ -231,7 +232,7 @@ impl PrivatePostgres {
 /// # Errors
 /// [`Error::Internal`] when the files cannot be removed.
 pub async fn remove(data_dir: &Path) -> Result<bool> {
-    let Ok(_lock) = lock(data_dir) else { return Ok(false) };
+    let Ok(_lock) = DirLock::take(data_dir) else { return Ok(false) };
     let place = Place::choose(data_dir, false)?;
     place.clear_predecessor(&|_| ()).await?;
     for dir in [&place.run, &place.base, data_dir] {
@@ -250,16 +251,45 @@ pub async fn remove(data_dir: &Path) -> Result<bool> {
 /// # Errors
 /// [`Error::Internal`] when the server cannot be reached or refuses.
 pub async fn ensure_database(admin_url: &str, database: &str) -> Result<bool> {
-    let client = connect(admin_url).await?;
-    let found = client
-        .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&database])
-        .await
-        .map_err(|error| Error::internal("cannot list the databases", error))?;
-    if found.is_some() {
+    if database_exists(admin_url, database).await? {
         return Ok(false);
     }
-    create(&client, database, None).await?;
+    create_database(admin_url, database, None).await?;
     Ok(true)
+}
+
+/// Tells whether there is a `database` on the server of `admin_url`.
+///
+/// # Errors
+/// [`Error::Internal`] when the server cannot be reached or refuses.
+pub async fn database_exists(admin_url: &str, database: &str) -> Result<bool> {
+    connect(admin_url)
+        .await?
+        .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&database])
+        .await
+        .map(|found| found.is_some())
+        .map_err(|error| Error::internal("cannot list the databases", error))
+}
+
+/// Gives a database on the server of `admin_url` another name, ending the sessions in it. All that was committed in
+/// it is on the disk when it bears the new name.
+///
+/// # Errors
+/// [`Error::Internal`] when the server cannot be reached or refuses.
+pub async fn rename_database(admin_url: &str, from: &str, to: &str) -> Result<()> {
+    let client = connect(admin_url).await?;
+    let failed = |error| Error::internal(format!("cannot rename the database {from}"), error);
+    client
+        .execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1",
+            &[&from],
+        )
+        .await
+        .map_err(failed)?;
+    client
+        .batch_execute(&format!("ALTER DATABASE {} RENAME TO {}", quoted(from), quoted(to)))
+        .await
+        .map_err(failed)
 }
 
 /// Makes `database` on the server of `admin_url`, as a copy of `template` when one is given (which nobody may
@@ -652,38 +682,47 @@ impl Place {
     }
 }
 
-/// Takes the directory for this process; the system gives it back when the process ends, however it ends.
-fn lock(data_dir: &Path) -> Result<File> {
-    let path = data_dir.join("lock");
-    let failed = |error| Error::internal(format!("cannot lock {}", path.display()), error);
-    let mut file = OpenOptions::new()
-        .create(true)
-        .read(true)
-        .write(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => {
-            file.set_len(0)
-                .and_then(|()| write!(file, "{}", std::process::id()))
-                .map_err(failed)?;
-            Ok(file)
+/// A data directory taken by this process; the system gives it back when the process ends, however it ends.
+#[derive(Debug)]
+struct DirLock(File);
+
+impl DirLock {
+    fn take(data_dir: &Path) -> Result<Self> {
+        let path = data_dir.join("lock");
+        let failed = |error| Error::internal(format!("cannot lock {}", path.display()), error);
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .write(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {
+                file.set_len(0)
+                    .and_then(|()| write!(file, "{}", std::process::id()))
+                    .map_err(failed)?;
+                Ok(Self(file))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                let _ = file.read_to_string(&mut holder);
+                Err(Error::bug(format!(
+                    "{} is in use by process {holder}; end it or choose another data directory",
+                    data_dir.display()
+                )))
+            }
+            Err(TryLockError::Error(error)) => Err(failed(error)),
         }
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            Err(Error::bug(format!(
-                "{} is in use by process {holder}; end it or choose another data directory",
-                data_dir.display()
-            )))
-        }
-        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 
-fn clone_lock(lock: &File) -> Result<File> {
-    lock.try_clone().map_err(|error| Error::internal("cannot keep the lock", error))
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread has forked and that has not yet replaced itself
+        // by its program holds a copy of the file, and the lock with it.
+        let _ = self.0.unlock();
+    }
 }
 
 fn percent_encoded(bytes: &[u8]) -> String {
@@ -695,4 +734,30 @@ fn percent_encoded(bytes: &[u8]) -> String {
         }
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_directory_given_up_is_free_at_once_although_children_are_being_forked() {
+        let dir = std::env::temp_dir().join(format!("propusk-lock-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let uid = account::own_uid().unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let _ = Command::new("/bin/sh").args(["-c", ":"]).uid(uid).status();
+                }
+            });
+            let taken: Vec<_> = (0..300).map(|_| DirLock::take(&dir).map(drop)).collect();
+            done.store(true, Ordering::Relaxed);
+            assert!(taken.iter().all(Result::is_ok));
+        });
+        fs::remove_dir_all(&dir).unwrap();
+    }
 }

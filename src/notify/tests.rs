@@ -5,8 +5,8 @@ use chrono::NaiveDate;
 use super::*;
 use crate::domain::actor::Role;
 use crate::domain::fee::{Money, Uin};
-use crate::domain::form::{Contact, Form, Sex};
-use crate::domain::identity::CountryCode;
+use crate::domain::form::{Contact, Form};
+use crate::domain::identity::{CountryCode, Sex};
 use crate::domain::reference::Reference;
 use crate::domain::workflow::definition::{
     ClockRule, DocumentRule, FeePosition, FeeRule, MESSAGES, PermitRule, PermitTerm, Texts,

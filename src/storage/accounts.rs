@@ -329,20 +329,19 @@ pub async fn rotate(
             .get_result(conn)
             .await
             .optional()?;
-        let held: Option<(Uuid, Option<DateTime<Utc>>, DateTime<Utc>, bool, AccountRow)> =
-            refresh_tokens::table
-                .inner_join(sessions::table.inner_join(accounts::table))
-                .filter(refresh_tokens::digest.eq(&digest[..]))
-                .select((
-                    sessions::id,
-                    sessions::ended_at,
-                    sessions::expires_at,
-                    accounts::disabled_at.is_null(),
-                    ACCOUNT,
-                ))
-                .first(conn)
-                .await
-                .optional()?;
+        let held: Option<HeldRow> = refresh_tokens::table
+            .inner_join(sessions::table.inner_join(accounts::table))
+            .filter(refresh_tokens::digest.eq(&digest[..]))
+            .select((
+                sessions::id,
+                sessions::ended_at,
+                sessions::expires_at,
+                accounts::disabled_at.is_null(),
+                ACCOUNT,
+            ))
+            .first(conn)
+            .await
+            .optional()?;
         let Some((session, ended_at, expires_at, enabled, row)) = held else {
             return Ok::<_, Failure>(Rotation::Refused);
         };
@@ -366,6 +365,9 @@ pub async fn rotate(
         Failure::Diesel(error) => Error::internal("cannot rotate a refresh token", error),
     })
 }
+
+/// Session, its end, its latest end, whether the account may log in, and the account.
+type HeldRow = (Uuid, Option<DateTime<Utc>>, DateTime<Utc>, bool, AccountRow);
 
 enum Failure {
     Ours(Error),

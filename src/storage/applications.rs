@@ -1,6 +1,6 @@
 //! Applications: loading one with all that a decision needs, and writing what was decided.
 //!
-//! [`load`] is one statement, [`apply`] is one statement: that is the whole cost of a command. Both are cached
+//! [`find`] is one statement, [`apply`] is one statement: that is the whole cost of a command. Both are cached
 //! prepared statements (`sql_query` would be planned anew each time). Nobody but `casework` calls [`apply`] and
 //! [`claim_next`].
 
@@ -48,7 +48,7 @@ pub enum Key<'a> {
     Uin(&'a str),
 }
 
-/// What [`load`] fetches besides the application itself.
+/// What [`find`] fetches besides the application itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wants<'a> {
     /// Take a serial number for a charge.

@@ -122,6 +122,27 @@ struct Content {
     changes: Vec<Change>,
 }
 
+/// Gives a part of an application's history: events after the number `after`, in order.
+///
+/// # Errors
+/// [`Error::Corrupt`] when an event does not decode.
+pub async fn history_page(
+    conn: &mut Conn,
+    application: Uuid,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<Event>> {
+    let rows: Vec<HistoryRow> = e::table
+        .filter(e::application_id.eq(application).and(e::seq.gt(after)))
+        .order(e::seq)
+        .select((e::id, e::seq, e::at, e::command, e::from_state, e::to_state, e::content))
+        .limit(limit)
+        .load(conn)
+        .await
+        .map_err(|error| query_failed("audit::history_page", error))?;
+    rows.into_iter().map(|row| decode(row).ok_or_else(|| corrupt(application))).collect()
+}
+
 type HistoryRow =
     (Uuid, Option<i32>, DateTime<Utc>, Option<String>, Option<String>, Option<String>, Value);
 

@@ -1,8 +1,8 @@
 //! The table of jobs: who runs what, and what came of it.
 //!
 //! Jobs are inserted by `storage::applications` in the statement that writes their command. A worker claims
-//! them with a lease; if it dies, the lease ends and another takes over. A job whose `run_at` a command moves
-//! while it runs (a payment puts a lapse off) is not finished by that run: it waits for its new time.
+//! them with a lease; if it dies, the lease ends and another takes over. A job that a command schedules
+//! again while it runs (a payment puts a lapse off) is not finished by that run: it waits for its new time.
 
 use std::fmt;
 
@@ -34,6 +34,9 @@ pub struct JobRow {
     pub run_at: DateTime<Utc>,
     /// How often it has been claimed, this time included.
     pub attempts: i32,
+    /// Until when it is the claimer's. Each claim has its own end and a finished job has none, so a worker that
+    /// lost its lease is recognised by it.
+    pub leased_until: DateTime<Utc>,
 }
 
 impl JobRow {
@@ -86,7 +89,7 @@ pub async fn claim(
     Ok(rows)
 }
 
-/// Records that a claimed job is done; `false` if it was put off meanwhile and waits for its new time.
+/// Records that a claimed job is done; `false` if it was scheduled again meanwhile and waits for its new time.
 ///
 /// # Errors
 /// [`Error::Internal`] when the database fails.
@@ -119,7 +122,9 @@ async fn end(
     now: DateTime<Utc>,
 ) -> Result<bool> {
     let ended = diesel::update(jobs::table)
-        .filter(held(job).and(jobs::run_at.eq(job.run_at)))
+        .filter(jobs::id.eq(job.id).and(jobs::leased_until.eq(job.leased_until)))
+        // A command that schedules the job again begins its attempts anew.
+        .filter(jobs::run_at.eq(job.run_at).and(jobs::attempts.eq(job.attempts)))
         .set((
             jobs::finished_at.eq(now),
             jobs::outcome.eq(outcome),
@@ -137,7 +142,7 @@ async fn end(
 
 /// Puts a claimed job off to `run_at` after a failure, keeping the reason.
 ///
-/// A job that was put off by a command meanwhile keeps the command's time.
+/// A job that was scheduled again by a command meanwhile keeps the command's time.
 ///
 /// # Errors
 /// [`Error::Internal`] when the database fails.
@@ -148,7 +153,9 @@ pub async fn retry(
     error: &str,
 ) -> Result<()> {
     let moved = diesel::update(jobs::table)
-        .filter(held(job).and(jobs::run_at.eq(job.run_at)))
+        .filter(jobs::id.eq(job.id).and(jobs::leased_until.eq(job.leased_until)))
+        // A command that schedules the job again begins its attempts anew.
+        .filter(jobs::run_at.eq(job.run_at).and(jobs::attempts.eq(job.attempts)))
         .set((
             jobs::run_at.eq(run_at),
             jobs::last_error.eq(error),
@@ -163,26 +170,15 @@ pub async fn retry(
     Ok(())
 }
 
-/// Ends the lease on a job that was put off while it ran.
+/// Ends the lease on a job that was scheduled again while it ran.
 async fn release(conn: &mut AsyncPgConnection, job: &JobRow) -> Result<()> {
     diesel::update(jobs::table)
-        .filter(held(job))
+        .filter(jobs::id.eq(job.id).and(jobs::leased_until.eq(job.leased_until)))
         .set(jobs::leased_until.eq(None::<DateTime<Utc>>))
         .execute(conn)
         .await
         .map_err(failed("release a job"))?;
     Ok(())
-}
-
-/// Whoever claims a job adds an attempt: a worker that lost its lease no longer matches. So attempts never
-/// go down.
-type Held = diesel::dsl::And<
-    diesel::dsl::And<diesel::dsl::Eq<jobs::id, i64>, diesel::dsl::Eq<jobs::attempts, i32>>,
-    diesel::dsl::IsNull<jobs::finished_at>,
->;
-
-fn held(job: &JobRow) -> Held {
-    jobs::id.eq(job.id).and(jobs::attempts.eq(job.attempts)).and(jobs::finished_at.is_null())
 }
 
 /// Gives the time at which the next job of `kinds` is due that nobody runs, past or future.
@@ -243,7 +239,7 @@ struct Claim {
 }
 
 impl Query for Claim {
-    type SqlType = (BigInt, Text, Text, Jsonb, Timestamptz, Integer);
+    type SqlType = (BigInt, Text, Text, Jsonb, Timestamptz, Integer, Timestamptz);
 }
 
 impl<Conn> diesel::RunQueryDsl<Conn> for Claim {}
@@ -263,7 +259,7 @@ impl QueryFragment<Pg> for Claim {
         out.push_bind_param::<Timestamptz, _>(&self.leased_until)?;
         out.push_sql(
             ", attempts = attempts + 1 FROM due WHERE jobs.id = due.id \
-             RETURNING jobs.id, kind, key, payload, run_at, attempts",
+             RETURNING jobs.id, kind, key, payload, run_at, attempts, leased_until",
         );
         Ok(())
     }

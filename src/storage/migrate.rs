@@ -2,6 +2,7 @@
 //!
 //! A new directory under `migrations/` is seen the next time this crate is compiled; a test compares.
 
+use chrono::{DateTime, Utc};
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::{QueryableByName, sql_types};
@@ -10,6 +11,8 @@ use diesel_async::{
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use super::{accounts, definitions};
+use crate::domain::workflow::definition::Definition;
 use crate::error::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -51,6 +54,43 @@ async fn run_here(url: &str) -> Result<Vec<String>> {
         .map_err(|error| {
             Error::internal("a migration failed; its transaction is rolled back", error)
         })
+}
+
+/// Registers definitions on the migrated database of `url`, all or none; gives the names of those that are new.
+///
+/// `url` must be the owner's. Waits for others that migrate.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails, or when a registered version was given another content.
+pub async fn register(
+    url: &str,
+    definitions: &[(&Definition, &str)],
+    now: DateTime<Utc>,
+) -> Result<Vec<String>> {
+    let mut conn = connect(url).await?;
+    conn.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})"))
+        .await
+        .map_err(|error| Error::internal("cannot lock the database for migrating", error))?;
+    // An error drops the connection, and with it the transaction.
+    let added = definitions::register(&mut conn, definitions, now).await?;
+    conn.batch_execute("COMMIT")
+        .await
+        .map_err(|error| Error::internal("cannot register the definitions", error))?;
+    Ok(added)
+}
+
+/// Adds a unit, with its event.
+///
+/// `url` must be the owner's: units are master data that the service only reads.
+///
+/// # Errors
+/// [`crate::error::ErrorCode::RuleRefused`] when the code is taken.
+pub async fn add_unit(
+    url: &str,
+    unit: &accounts::Unit,
+    event: &accounts::PlainEvent,
+) -> Result<()> {
+    accounts::insert_unit(&mut connect(url).await?, unit, event).await
 }
 
 /// Gives the names of the migrations that the database of `url` still lacks, oldest first.
@@ -117,7 +157,11 @@ fn name_of(version: &str) -> String {
         .map_or_else(|| version.to_owned(), |(_, name)| name)
 }
 
-async fn connect(url: &str) -> Result<AsyncPgConnection> {
+/// Connects as the owner of `url`, for what the service itself may not do.
+///
+/// # Errors
+/// [`Error::Internal`] when the database cannot be reached.
+pub async fn connect(url: &str) -> Result<AsyncPgConnection> {
     AsyncPgConnection::establish(url)
         .await
         .map_err(|error| Error::internal("cannot reach the database", error))

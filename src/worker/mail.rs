@@ -8,10 +8,13 @@ use uuid::Uuid;
 
 use super::{Handler, Outcome, Task};
 use crate::clock::SharedClock;
+use crate::domain::application::Application;
 use crate::domain::event::Job;
-use crate::error::{ErrorCode, Result};
+use crate::domain::rules::Rulebook;
+use crate::error::{Error, ErrorCode, Result};
 use crate::notify::{Case, Composer, Mailer, NoEmail};
 use crate::storage::Db;
+use crate::storage::applications::{self, Key, Wants};
 use crate::storage::messages::{self, MessageStatus, NewMessage};
 use crate::telemetry::chain;
 
@@ -19,6 +22,41 @@ use crate::telemetry::chain;
 pub trait CaseSource: Send + Sync + 'static {
     /// Loads the application as it stands, its definition and the title of its unit.
     fn load(&self, application: Uuid) -> BoxFuture<'_, Result<Case>>;
+}
+
+/// Reads applications from the database and their definitions from the rules in force.
+pub struct StoredCases {
+    db: Db,
+    rules: Arc<Rulebook>,
+}
+
+impl StoredCases {
+    /// Makes a source.
+    #[must_use]
+    pub fn new(db: Db, rules: Arc<Rulebook>) -> Self {
+        Self { db, rules }
+    }
+}
+
+impl CaseSource for StoredCases {
+    fn load(&self, application: Uuid) -> BoxFuture<'_, Result<Case>> {
+        async move {
+            let mut conn = self.db.conn().await?;
+            let loaded = applications::find(&mut conn, Key::Id(application), Wants::default())
+                .await?
+                .ok_or_else(Error::not_found)?;
+            let Application { track, workflow_version, .. } = &loaded.application;
+            let definition = self.rules.definition(track, *workflow_version).ok_or_else(|| {
+                Error::bug(format!("there is no version {workflow_version} of {track}"))
+            })?;
+            Ok(Case {
+                definition: Arc::new(definition.clone()),
+                unit_title: loaded.unit.title,
+                application: loaded.application,
+            })
+        }
+        .boxed()
+    }
 }
 
 /// Runs [`Job::Mail`].

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
 use super::{Handler, Outcome, Task};
+use crate::casework::Casework;
 use crate::domain::event::Job;
 use crate::domain::workflow::definition::CommandName;
 use crate::error::{Error, ErrorCode, Result};
@@ -23,6 +24,12 @@ pub trait TimerDoor: Send + Sync + 'static {
     /// `WrongState` and `RuleRefused` mean that the deadline no longer asks for anything; `StaleVersion` that
     /// somebody else was quicker.
     fn deadline(&self, application: Uuid, command: CommandName) -> BoxFuture<'_, Result<()>>;
+}
+
+impl TimerDoor for Casework {
+    fn deadline(&self, application: Uuid, command: CommandName) -> BoxFuture<'_, Result<()>> {
+        Casework::deadline(self, application, command).boxed()
+    }
 }
 
 /// Runs [`Job::Timer`].

@@ -2,13 +2,22 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod access;
+mod bad_business;
+mod bad_input;
 mod casework;
+mod demo;
+mod http;
 mod layering;
+mod openapi;
 mod outbox;
 mod platform;
 mod queues;
 mod races;
+mod readme;
 mod replay;
 mod schema;
+mod session;
 mod support;
+mod walk;
 mod workflow;

@@ -1,6 +1,7 @@
 //! Jobs run once, failures are kept apart, and a mail server that is down delays mail and nothing else.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,13 +11,14 @@ use futures_util::future::BoxFuture;
 use propusk::clock::{Clock, FixedClock};
 use propusk::domain::application::Application;
 use propusk::domain::event::Job;
+use propusk::domain::workflow::command::Command;
 use propusk::domain::workflow::definition::{CommandName, Definition};
 use propusk::error::Result;
 use propusk::notify::{Case, Composer, Mailer};
 use propusk::storage::jobs::JobCounts;
 use propusk::storage::messages::{self, MessageStatus, NewMessage};
 use propusk::storage::{Db, DbOptions, jobs};
-use propusk::worker::mail::{CaseSource, MailHandler};
+use propusk::worker::mail::{CaseSource, MailHandler, StoredCases};
 use propusk::worker::timer::{TimerDoor, TimerHandler};
 use propusk::worker::{Handler, Handlers, Outcome, Task, Wake, Worker, WorkerOptions};
 use serde_json::json;
@@ -25,7 +27,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::support::db::TestDatabase;
+use crate::support::db::{TestDatabase, test_dir};
+use crate::support::office::Office;
 
 const APPLICATION: Uuid = Uuid::from_u128(1);
 const KINDS: [&str; 2] = ["timer", "mail"];
@@ -295,7 +298,7 @@ async fn failures_are_put_off_longer_each_time_and_mail_is_given_up_at_last() {
 }
 
 #[tokio::test]
-async fn a_job_that_a_command_puts_off_while_it_runs_is_not_lost() {
+async fn a_job_that_a_command_schedules_again_while_it_runs_is_not_lost() {
     let outbox = Outbox::new().await;
     let key = outbox.enqueue_timer(1).await;
     let later = outbox.clock.now() + TimeDelta::days(30);
@@ -303,18 +306,19 @@ async fn a_job_that_a_command_puts_off_while_it_runs_is_not_lost() {
         tokio_postgres::connect(outbox.database.url(), tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     let owner = Arc::new(owner);
-    let worker = outbox.worker(handlers(move |task| {
-        let owner = Arc::clone(&owner);
+    // Once to the time it has, once to another.
+    let again = Arc::new(Mutex::new(vec![later, outbox.clock.now()]));
+    let worker = outbox.worker(handlers(move |_| {
+        let (owner, next) = (Arc::clone(&owner), again.lock().unwrap().pop());
         async move {
-            if task.attempt == 1 {
-                let put_off =
-                    format!("UPDATE jobs SET run_at = '{later}' WHERE key = '{}'", task.key);
-                owner.batch_execute(&put_off).await.unwrap();
+            if let Some(run_at) = next {
+                let schedule = format!("UPDATE jobs SET run_at = '{run_at}', attempts = 0");
+                owner.batch_execute(&schedule).await.unwrap();
             }
             Outcome::Done
         }
     }));
-    worker.drain().await.unwrap();
+    assert_eq!(worker.drain().await.unwrap().done, [key.clone(), key.clone()]);
     assert_eq!(outbox.next_run_at().await, Some(later));
     outbox.clock.set(later);
     assert_eq!(worker.drain().await.unwrap().done, [key]);
@@ -449,6 +453,86 @@ async fn what_was_sent_or_overtaken_is_not_sent() {
     assert!(server.inbox().is_empty());
     let statuses: Vec<_> = outbox.messages().await.iter().map(|row| row.status).collect();
     assert_eq!(statuses, [MessageStatus::Sent, MessageStatus::Overtaken]);
+}
+
+/// Makes the worker of an office as a process would, with mail going into a folder.
+fn office_worker(office: &Office, mail: &Path) -> Worker {
+    let from = "Office <office@example.org>".parse().unwrap();
+    let handler = MailHandler::new(
+        office.db.clone(),
+        office.clock.clone(),
+        Arc::new(StoredCases::new(office.db.clone(), Arc::clone(&office.rules))),
+        Composer::new("https://permits.example.org").unwrap(),
+        Mailer::directory(mail, from),
+    );
+    let handlers = Handlers {
+        timer: Arc::new(TimerHandler::new(Arc::new(office.casework.clone()))),
+        mail: Arc::new(handler),
+    };
+    let (db, clock) = (office.db.clone(), office.clock.clone());
+    Worker::new(db, clock, handlers, Wake::default(), WorkerOptions::default())
+}
+
+#[tokio::test]
+async fn an_applicant_is_told_of_acceptance_decision_and_readiness() {
+    let office = Office::open().await;
+    let mail = test_dir("mail-of-a-patent");
+    let worker = office_worker(&office, &mail);
+    let id = office.checked("patent", "FA1234567").await;
+    worker.drain().await.unwrap();
+    office.give(&office.boris, id, Command::Grant).await.unwrap();
+    worker.drain().await.unwrap();
+    office.pay(id).await;
+    let report = worker.drain().await.unwrap();
+    assert_eq!((report.retried.len(), report.dead.len()), (0, 0), "{report:?}");
+
+    let mut conn = office.db.conn().await.unwrap();
+    let told = messages::list(&mut conn, id).await.unwrap();
+    let mut names: Vec<_> = told.iter().map(|row| (row.message.as_str(), row.status)).collect();
+    names.sort_unstable_by_key(|(name, _)| *name);
+    let sent = MessageStatus::Sent;
+    assert_eq!(names, [("accepted", sent), ("decided", sent), ("ready", sent)]);
+    assert_eq!(std::fs::read_dir(&mail).unwrap().count(), 3);
+}
+
+#[tokio::test]
+async fn a_passed_deadline_acts_once_and_one_that_was_met_does_nothing() {
+    let office = Office::open().await;
+    let worker = office_worker(&office, &test_dir("mail-of-deadlines"));
+    let left = office.draft(&office.migrant, "patent", "FA1234567").await.unwrap();
+    let met = office.draft(&office.employer, "highly-qualified-specialist", "FA7654321").await;
+    let met = met.unwrap();
+    office.clock.advance(TimeDelta::days(29));
+    assert_eq!(worker.drain().await.unwrap(), Default::default());
+    office.give(&office.employer, met, Command::Withdraw { reason: None }).await.unwrap();
+    let withdrawn = office.now(met).await.application;
+
+    office.clock.advance(TimeDelta::days(3));
+    let report = worker.drain().await.unwrap();
+    assert_eq!((report.retried.len(), report.dead.len()), (0, 0), "{report:?}");
+    let expired = office.now(left).await.application;
+    assert_eq!(expired.state, "expiredDraft");
+    assert_eq!(office.now(met).await.application, withdrawn);
+    office.clock.advance(TimeDelta::days(30));
+    assert_eq!(worker.drain().await.unwrap(), Default::default());
+    assert_eq!(office.now(left).await.application, expired);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_timer_and_the_officer_act_together_and_both_acts_are_whole() {
+    let office = Office::open().await;
+    let worker = office_worker(&office, &test_dir("mail-of-a-race"));
+    let id = office.checked("patent", "FA1234567").await;
+    office.clock.advance(TimeDelta::days(40));
+    let (report, granted) =
+        tokio::join!(worker.drain(), office.give(&office.boris, id, Command::Grant));
+    let report = report.unwrap();
+    assert_eq!((report.retried.len(), report.dead.len()), (0, 0), "{report:?}");
+    granted.unwrap();
+    let now = office.now(id).await.application;
+    assert_eq!(now.state, "awaitingPayment");
+    // Whoever was first: a state that was entered anew is not escalated.
+    assert_eq!(now.escalated_at, None);
 }
 
 /// An application that was accepted.

@@ -17,7 +17,7 @@ use propusk::error::{Error, ErrorCode, Result};
 use uuid::Uuid;
 
 use crate::support::cases::grounds;
-use crate::support::office::{Office, Person1, render};
+use crate::support::office::{Colleague, Office, render};
 
 /// Renders for one of several racers: the first time, it waits until all have come so far. The engine has then
 /// decided for each of them, and none has written.
@@ -83,7 +83,7 @@ async fn two_officers_claim_one_application_and_one_gets_it() {
     let office = Office::open().await;
     let id = office.submitted(&office.migrant, "patent", "FA1234567").await;
     let (line, met) = (Barrier::new(2), [AtomicBool::new(false), AtomicBool::new(false)]);
-    let claim = |who: &Person1, met| {
+    let claim = |who: &Colleague, met| {
         let (casework, line, ask) = (office.casework.clone(), &line, who.ask());
         async move { casework.claim(&ask, id, &at_the_line(line, met)).await }
     };
@@ -182,7 +182,7 @@ async fn who_named_the_version_he_saw_is_told_that_it_is_stale() {
     let office = Office::open().await;
     let id = office.checked("patent", "FA1234567").await;
     let seen = Some(office.now(id).await.application.version);
-    let ask = |who: &Person1| Ask { if_match: seen, ..who.ask() };
+    let ask = |who: &Colleague| Ask { if_match: seen, ..who.ask() };
     let answers = race(
         &office,
         (ask(&office.boris), id, Command::Grant),

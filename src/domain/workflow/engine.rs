@@ -3,7 +3,7 @@
 //! [`decide`] is pure and total: the same arguments give the same answer, and every command gets one. The order
 //! of questions is fixed, so that a caller learns the most useful thing first: is it yours; may you ever; is the
 //! state right; does a colleague hold it; have you laid hands on it before; does every guard hold. The files
-//! beside this one hold the parts: [`guards`] what must hold, [`effects`] what is done, [`deadlines`] when the
+//! beside this one hold the parts: `guards` what must hold, `effects` what is done, `deadlines` when the
 //! timer acts.
 
 mod deadlines;
@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+pub use self::deadlines::{Bases, act_by};
 pub use self::guards::Blocked;
 use super::command::Command;
 use super::definition::{Awaited, CommandName, Definition, Phase, State, Transition};

@@ -297,10 +297,20 @@ fn empty() -> Definition {
     }
 }
 
-/// Reports every name that is defined a second time.
+/// Reports every name that is defined a second time or is not camelCase.
 fn once_each<'d>(r: &mut Reading<'_>, what: &str, items: impl Iterator<Item = (&'d str, usize)>) {
     let mut seen = BTreeMap::new();
     for (id, line) in items.filter(|(id, _)| !id.is_empty()) {
+        let letters = id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if !letters || !id.starts_with(|first: char| first.is_ascii_lowercase()) {
+            let message = format!("\"{id}\" is not a name in camelCase");
+            r.report(
+                Rule::Syntax,
+                line,
+                message,
+                "use letters a to z and digits, as in \"inForce\"",
+            );
+        }
         if let Some(first) = seen.get(id) {
             let message = format!("{what} \"{id}\" is already defined in line {first}");
             r.report(Rule::W01, line, message, "rename or remove one of the two");

@@ -278,6 +278,8 @@ pub struct StatusRow {
     pub due_on: Option<NaiveDate>,
     /// The clock.
     pub clock: Option<Value>,
+    /// What the applicant was asked for.
+    pub information: Value,
     /// Unit's name.
     pub unit_title: String,
     /// Unit's time zone.
@@ -300,6 +302,7 @@ pub async fn find_status(conn: &mut Conn, reference: &str) -> Result<Option<Stat
             a::submitted_at,
             a::due_on,
             a::clock,
+            a::information,
             u::title,
             u::time_zone,
         ))

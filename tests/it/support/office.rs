@@ -18,7 +18,6 @@ use propusk::domain::identity::{CountryCode, EmailAddress, Inn, PassportNumber, 
 use propusk::domain::rules::Rulebook;
 use propusk::domain::workflow::command::Command;
 use propusk::domain::workflow::embedded::FILES;
-use propusk::domain::workflow::engine::Choice;
 use propusk::error::Result;
 use propusk::storage::audit::history;
 use propusk::storage::{Db, DbOptions, definitions};
@@ -40,13 +39,13 @@ pub fn rulebook() -> Arc<Rulebook> {
 
 /// An account that a test acts as.
 #[derive(Debug, Clone)]
-pub struct Person1 {
+pub struct Colleague {
     pub id: Uuid,
     pub role: Role,
     pub unit: Option<&'static str>,
 }
 
-impl Person1 {
+impl Colleague {
     pub fn actor(&self) -> Actor {
         Actor::User { id: self.id, role: self.role, unit: self.unit.map(str::to_owned) }
     }
@@ -67,20 +66,19 @@ pub struct Office {
     pub clock: Arc<FixedClock>,
     pub rules: Arc<Rulebook>,
     pub casework: Casework,
-    pub migrant: Person1,
-    pub employer: Person1,
-    pub anna: Person1,
-    pub boris: Person1,
-    pub senior: Person1,
-    pub vera: Person1,
-    pub auditor: Person1,
+    pub migrant: Colleague,
+    pub employer: Colleague,
+    pub anna: Colleague,
+    pub boris: Colleague,
+    pub senior: Colleague,
+    pub vera: Colleague,
+    pub auditor: Colleague,
 }
 
 /// What a test reads of an application after a change.
 #[derive(Debug, Clone)]
 pub struct Now {
     pub application: Application,
-    pub choices: Vec<Choice>,
 }
 
 impl Office {
@@ -108,7 +106,7 @@ impl Office {
                 role.name(),
                 unit.map_or_else(|| "NULL".to_owned(), |unit| format!("'{unit}'"))
             ));
-            Person1 { id, role, unit }
+            Colleague { id, role, unit }
         };
         let migrant = person("migrant", Role::Migrant, None);
         let employer = person("employer", Role::Employer, None);
@@ -158,7 +156,7 @@ impl Office {
     }
 
     /// Opens an application of a track with a complete form and all its required documents.
-    pub async fn draft(&self, who: &Person1, track: &str, passport: &str) -> Result<Uuid> {
+    pub async fn draft(&self, who: &Colleague, track: &str, passport: &str) -> Result<Uuid> {
         let answer =
             self.casework.open(&who.ask(), track, "77", self.form(passport), &render).await?;
         let id = id_of(&answer);
@@ -184,7 +182,7 @@ impl Office {
         Ok(id)
     }
 
-    pub async fn give(&self, who: &Person1, id: Uuid, command: Command) -> Result<Now> {
+    pub async fn give(&self, who: &Colleague, id: Uuid, command: Command) -> Result<Now> {
         self.casework.execute(&who.ask(), id, &command, &render).await?;
         Ok(self.now(id).await)
     }
@@ -192,7 +190,7 @@ impl Office {
     pub async fn now(&self, id: Uuid) -> Now {
         self.casework
             .see(&self.auditor.actor(), id, |seen| {
-                Ok(Now { application: seen.application.clone(), choices: Vec::new() })
+                Ok(Now { application: seen.application.clone() })
             })
             .await
             .unwrap()
@@ -220,7 +218,7 @@ impl Office {
     }
 
     /// Opens an application, hands it in and pays the duty.
-    pub async fn submitted(&self, who: &Person1, track: &str, passport: &str) -> Uuid {
+    pub async fn submitted(&self, who: &Colleague, track: &str, passport: &str) -> Uuid {
         let id = self.draft(who, track, passport).await.unwrap();
         self.give(who, id, Command::Submit).await.unwrap();
         self.pay(id).await;
@@ -234,10 +232,6 @@ impl Office {
         self.pay(id).await;
         self.give(&self.boris, id, Command::HandOver).await.unwrap();
         id
-    }
-
-    pub async fn choices(&self, who: &Person1, id: Uuid) -> Vec<Choice> {
-        self.casework.see(&who.actor(), id, |seen| Ok(seen.choices.clone())).await.unwrap()
     }
 
     /// Pays what is open, as the provider would tell of it.
@@ -261,7 +255,7 @@ impl Office {
     }
 
     /// Records a clear answer to every check of an application.
-    pub async fn clear(&self, who: &Person1, id: Uuid) {
+    pub async fn clear(&self, who: &Colleague, id: Uuid) {
         for check in self.now(id).await.application.checks {
             let command =
                 Command::RecordFinding { check: check.id, outcome: Outcome::Clear, note: None };

@@ -14,7 +14,7 @@ use propusk::error::{Error, ErrorCode, Result};
 use uuid::Uuid;
 
 use super::cases::{commands, document};
-use super::office::{Office, Person1, render, start};
+use super::office::{Colleague, Office, render, start};
 
 /// Throws dice; the same seed gives the same throws.
 pub struct Dice(FixedClock);
@@ -141,7 +141,7 @@ impl Walk {
         self.under_way.push(id);
     }
 
-    fn people(&self) -> [&Person1; 6] {
+    fn people(&self) -> [&Colleague; 6] {
         let office = &self.office;
         [
             &office.migrant,

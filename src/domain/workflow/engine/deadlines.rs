@@ -3,39 +3,71 @@
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
 
 use super::{Context, Rejection};
-use crate::domain::application::Application;
+use crate::domain::application::{Application, InformationItem};
+use crate::domain::calendar::{Calendar, MissingYear};
 use crate::domain::event::{Job, Scheduled};
-use crate::domain::workflow::definition::{Deadline, DeadlineBasis};
+use crate::domain::permit::Permit;
+use crate::domain::workflow::definition::{Awaited, Deadline, DeadlineBasis, State};
+
+/// What a state's deadlines count from.
+#[derive(Debug, Clone, Copy)]
+pub struct Bases<'a> {
+    /// The day on which the state was entered.
+    pub since: NaiveDate,
+    /// The statutory date.
+    pub due_on: Option<NaiveDate>,
+    /// What the applicant was asked for.
+    pub information: &'a [InformationItem],
+    /// The permit.
+    pub permit: Option<&'a Permit>,
+}
 
 /// Gives the last day that still counts; `None` when nothing is due at present.
+fn day(
+    basis: DeadlineBasis,
+    bases: Bases<'_>,
+    calendar: &Calendar,
+) -> Result<Option<NaiveDate>, MissingYear> {
+    let Bases { since, due_on, information, permit } = bases;
+    Ok(match basis {
+        DeadlineBasis::CalendarDays(days) => since.checked_add_days(Days::new(u64::from(days))),
+        DeadlineBasis::WorkingDays(days) => Some(calendar.add_working_days(since, days)?),
+        DeadlineBasis::ClockDue => due_on,
+        DeadlineBasis::InformationDue => {
+            information.iter().filter(|item| item.is_open()).map(|item| item.due_on).max()
+        }
+        DeadlineBasis::PaidThrough => {
+            permit.and_then(|one| one.paid_through.filter(|paid| *paid < one.ends_on))
+        }
+        DeadlineBasis::PermitEnds => permit.map(|one| one.ends_on),
+    })
+}
+
+/// Gives the last day on which the applicant can still do what a state waits for; `None` when it waits for the office
+/// or has no such day.
+#[must_use]
+pub fn act_by(state: &State, bases: Bases<'_>, calendar: &Calendar) -> Option<NaiveDate> {
+    if state.awaits != Some(Awaited::Applicant) {
+        return None;
+    }
+    let days = state.deadlines.iter().filter_map(|one| day(one.basis, bases, calendar).ok());
+    days.flatten().min()
+}
+
+/// Gives the last day of a deadline that still counts; `None` when nothing is due at present.
 pub(super) fn date(
     application: &Application,
     deadline: &Deadline,
     context: &Context<'_>,
 ) -> Result<Option<NaiveDate>, Rejection> {
-    let since = context.local_date(application.state_since);
-    Ok(match deadline.basis {
-        DeadlineBasis::CalendarDays(days) => since.checked_add_days(Days::new(u64::from(days))),
-        DeadlineBasis::WorkingDays(days) => Some(
-            context
-                .rules
-                .calendar
-                .add_working_days(since, days)
-                .map_err(|missing| Rejection::RuleMissing(missing.to_string()))?,
-        ),
-        DeadlineBasis::ClockDue => application.due_on,
-        DeadlineBasis::InformationDue => application
-            .information
-            .iter()
-            .filter(|item| item.is_open())
-            .map(|item| item.due_on)
-            .max(),
-        DeadlineBasis::PaidThrough => application
-            .permit
-            .as_ref()
-            .and_then(|permit| permit.paid_through.filter(|paid| *paid < permit.ends_on)),
-        DeadlineBasis::PermitEnds => application.permit.as_ref().map(|permit| permit.ends_on),
-    })
+    let bases = Bases {
+        since: context.local_date(application.state_since),
+        due_on: application.due_on,
+        information: &application.information,
+        permit: application.permit.as_ref(),
+    };
+    day(deadline.basis, bases, &context.rules.calendar)
+        .map_err(|missing| Rejection::RuleMissing(missing.to_string()))
 }
 
 /// Gives the timer jobs of the state the application is in.

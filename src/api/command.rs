@@ -1,0 +1,418 @@
+//! The body of `POST /v1/applications/{id}/commands`: one tagged union for every command that a person can give.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use validator::{Validate, ValidationErrors};
+
+use super::extract::read_tree;
+use crate::domain::application::InformationKind;
+use crate::domain::checks::Outcome;
+use crate::domain::fee::{Money, Payment, Uin};
+use crate::domain::ground::{GroundCode, Grounds};
+use crate::domain::workflow::command::{Answer, Command, RequestedItem};
+use crate::error::{Error, ErrorCode, Result, Violation};
+
+/// A command: its name under `command`, its contents beside it. Reading an application lists the commands that the
+/// caller may give now.
+#[derive(Debug, ToSchema)]
+#[serde(tag = "command", rename_all = "camelCase")]
+#[schema(example = json!({"command": "recordFinding", "check": "entryBan", "outcome": "clear"}))]
+pub enum CommandRequest {
+    /// The applicant hands the draft in.
+    Submit(Empty),
+    /// The applicant takes the application back.
+    Withdraw(WithdrawRequest),
+    /// An officer refuses to take it in.
+    RefuseIntake(GroundsRequest),
+    /// An officer takes it in: the statutory clock starts.
+    Accept(Empty),
+    /// An officer records the answer to a check.
+    RecordFinding(FindingRequest),
+    /// A senior officer sets a blocking answer aside.
+    OverrideFinding(OverrideRequest),
+    /// An officer asks the applicant for things: the clock stands still.
+    RequestInformation(InformationRequest),
+    /// The applicant answers.
+    AnswerInformation(AnswersRequest),
+    /// A second officer decides for the applicant.
+    Grant(Empty),
+    /// A second officer decides against the applicant.
+    Refuse(GroundsRequest),
+    /// An officer books a payment that the applicant proves.
+    RecordPayment(PaymentRequest),
+    /// An officer hands the permit over.
+    HandOver(Empty),
+    /// An officer proposes that the permit be annulled.
+    ProposeAnnulment(GroundsRequest),
+    /// A second, senior officer confirms.
+    ConfirmAnnulment(Empty),
+    /// A second, senior officer turns the proposal down.
+    RejectAnnulment(RejectRequest),
+}
+
+/// The names of the commands that a person can give.
+const NAMES: [&str; 15] = [
+    "submit",
+    "withdraw",
+    "refuseIntake",
+    "accept",
+    "recordFinding",
+    "overrideFinding",
+    "requestInformation",
+    "answerInformation",
+    "grant",
+    "refuse",
+    "recordPayment",
+    "handOver",
+    "proposeAnnulment",
+    "confirmAnnulment",
+    "rejectAnnulment",
+];
+
+/// A command without contents.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Empty {}
+
+/// Why an application is taken back.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WithdrawRequest {
+    /// Why, if the applicant wants to say.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "I found work at home.")]
+    pub reason: Option<String>,
+}
+
+/// Grounds and what they rest on.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GroundsRequest {
+    /// Codes of the grounds, at least one; the track lists those it takes.
+    #[validate(length(min = 1, max = 10))]
+    #[schema(min_items = 1, max_items = 10, example = json!(["G04"]))]
+    pub grounds: Vec<String>,
+    /// What they rest on, in words that the applicant can read.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "The certificate was never issued.")]
+    pub reason: String,
+}
+
+/// What an answer to a check can be.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OutcomeRequest {
+    /// Nothing stands against the applicant.
+    Clear,
+    /// Something does.
+    Hit,
+    /// The source knows nothing of the matter.
+    NoData,
+    /// The source could not answer.
+    Error,
+    /// The source did not answer in time.
+    TimedOut,
+}
+
+/// The answer to a check.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FindingRequest {
+    /// The check's name.
+    #[validate(length(min = 1, max = 60))]
+    #[schema(min_length = 1, max_length = 60, example = "entryBan")]
+    pub check: String,
+    /// The answer.
+    pub outcome: OutcomeRequest,
+    /// Free text for the office.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "Register extract of today.")]
+    pub note: Option<String>,
+}
+
+/// A blocking answer that is set aside.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OverrideRequest {
+    /// The check's name.
+    #[validate(length(min = 1, max = 60))]
+    #[schema(min_length = 1, max_length = 60, example = "criminalRecord")]
+    pub check: String,
+    /// Why.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "A namesake; another birth date.")]
+    pub reason: String,
+}
+
+/// What kind of thing is asked for.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum InformationKindRequest {
+    /// A document.
+    Document,
+    /// A field of the form.
+    Field,
+    /// A personal visit.
+    Visit,
+}
+
+/// One thing that is asked for.
+#[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ItemRequest {
+    /// Kind.
+    pub kind: InformationKindRequest,
+    /// What exactly.
+    #[validate(length(min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200, example = "languageCertificate")]
+    pub subject: String,
+    /// Why.
+    #[validate(length(min = 1, max = 1000))]
+    #[schema(min_length = 1, max_length = 1000, example = "The copy cannot be read.")]
+    pub reason: String,
+    /// Until when: a day after today.
+    #[schema(example = "2026-12-10")]
+    pub due_on: NaiveDate,
+}
+
+/// What the applicant is asked for.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InformationRequest {
+    /// The things.
+    #[validate(length(min = 1, max = 20), nested)]
+    #[schema(min_items = 1, max_items = 20)]
+    pub items: Vec<ItemRequest>,
+}
+
+/// One answer.
+#[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AnswerRequest {
+    /// The thing's number.
+    #[validate(range(min = 1, max = 1000))]
+    #[schema(minimum = 1, maximum = 1000, example = 1)]
+    pub item: u32,
+    /// The answer.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "I have uploaded a better copy.")]
+    pub text: String,
+}
+
+/// The applicant's answers.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AnswersRequest {
+    /// The answers.
+    #[validate(length(min = 1, max = 20), nested)]
+    #[schema(min_items = 1, max_items = 20)]
+    pub answers: Vec<AnswerRequest>,
+}
+
+/// A payment that the applicant proves at the counter.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PaymentRequest {
+    /// UIN of the charge it is for.
+    #[validate(length(min = 20, max = 25))]
+    #[schema(min_length = 20, max_length = 25, example = "18800000000000000123")]
+    pub uin: String,
+    /// Amount in kopecks.
+    #[validate(range(min = 1, max = 100_000_000_000_i64))]
+    #[schema(minimum = 1, maximum = 100_000_000_000_i64, example = 420_000)]
+    pub amount_kopecks: i64,
+    /// When it was paid.
+    #[schema(example = "2026-11-24T09:30:00Z")]
+    pub paid_at: DateTime<Utc>,
+    /// Number of the payment document, once only.
+    #[validate(length(min = 1, max = 60))]
+    #[schema(min_length = 1, max_length = 60, example = "receipt 4711")]
+    pub document_number: String,
+}
+
+/// Why a proposal is turned down.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RejectRequest {
+    /// Why.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(
+        min_length = 1,
+        max_length = 2000,
+        example = "The contract copy had arrived in time."
+    )]
+    pub reason: String,
+}
+
+/// A body that is an object with a command's name in it; [`Commanded::read`] takes it apart.
+#[derive(Debug)]
+pub struct Commanded(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Commanded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Map::deserialize(deserializer).map(Self)
+    }
+}
+
+impl Validate for Commanded {
+    fn validate(&self) -> Result<(), ValidationErrors> {
+        Ok(())
+    }
+}
+
+impl Commanded {
+    /// Gives the command, its contents checked against their schema and for what a schema cannot say.
+    ///
+    /// # Errors
+    /// 400 with everything that does not fit; 422 for a wrong check digit or ground code.
+    pub fn read(mut self) -> Result<Command> {
+        let name = match self.0.remove("command") {
+            Some(Value::String(name)) => name,
+            Some(_) => return Err(unknown("wrong-type")),
+            None => return Err(unknown("required")),
+        };
+        let rest = Value::Object(self.0);
+        Ok(match name.as_str() {
+            "submit" => empty(rest, Command::Submit)?,
+            "accept" => empty(rest, Command::Accept)?,
+            "grant" => empty(rest, Command::Grant)?,
+            "handOver" => empty(rest, Command::HandOver)?,
+            "confirmAnnulment" => empty(rest, Command::ConfirmAnnulment)?,
+            "withdraw" => {
+                let WithdrawRequest { reason } = part(rest)?;
+                Command::Withdraw { reason }
+            }
+            "refuseIntake" => {
+                let (grounds, reason) = grounds(rest)?;
+                Command::RefuseIntake { grounds, reason }
+            }
+            "refuse" => {
+                let (grounds, reason) = grounds(rest)?;
+                Command::Refuse { grounds, reason }
+            }
+            "proposeAnnulment" => {
+                let (grounds, reason) = grounds(rest)?;
+                Command::ProposeAnnulment { grounds, reason }
+            }
+            "recordFinding" => {
+                let FindingRequest { check, outcome, note } = part(rest)?;
+                Command::RecordFinding { check, outcome: outcome.into(), note }
+            }
+            "overrideFinding" => {
+                let OverrideRequest { check, reason } = part(rest)?;
+                Command::OverrideFinding { check, reason }
+            }
+            "requestInformation" => {
+                let InformationRequest { items } = part(rest)?;
+                Command::RequestInformation { items: items.into_iter().map(Into::into).collect() }
+            }
+            "answerInformation" => {
+                let AnswersRequest { answers } = part(rest)?;
+                let answers = answers
+                    .into_iter()
+                    .map(|one| Answer { item: one.item, text: one.text })
+                    .collect();
+                Command::AnswerInformation { answers }
+            }
+            "recordPayment" => {
+                Command::RecordPayment { payment: part::<PaymentRequest>(rest)?.parse()? }
+            }
+            "rejectAnnulment" => {
+                let RejectRequest { reason } = part(rest)?;
+                Command::RejectAnnulment { reason }
+            }
+            _ => return Err(unknown("unknown-command")),
+        })
+    }
+}
+
+fn unknown(code: &'static str) -> Error {
+    Error::invalid(vec![Violation::new(
+        "/command",
+        code,
+        format!("Send the name of a command: one of {}.", NAMES.join(", ")),
+    )])
+}
+
+fn part<T: DeserializeOwned + Validate>(tree: Value) -> Result<T> {
+    read_tree(tree).map_err(Error::invalid)
+}
+
+fn empty(tree: Value, command: Command) -> Result<Command> {
+    part::<Empty>(tree).map(|_| command)
+}
+
+fn grounds(tree: Value) -> Result<(Grounds, String)> {
+    let GroundsRequest { grounds, reason } = part(tree)?;
+    let mut violations = Vec::new();
+    let mut codes = Vec::new();
+    for (index, code) in grounds.iter().enumerate() {
+        match GroundCode::parse(code) {
+            Ok(code) => codes.push(code),
+            Err(error) => violations.push(Violation::new(
+                format!("/grounds/{index}"),
+                "unknown-ground",
+                error.to_string(),
+            )),
+        }
+    }
+    match Grounds::new(codes) {
+        Some(grounds) if violations.is_empty() => Ok((grounds, reason)),
+        _ => Err(unfit(violations)),
+    }
+}
+
+/// Says 422: the contents fit the schema and are still wrong.
+fn unfit(violations: Vec<Violation>) -> Error {
+    Error::refused(
+        ErrorCode::RuleRefused,
+        "The contents are wrong; mend each of the listed errors and send it again.",
+    )
+    .with_violations(violations)
+}
+
+impl PaymentRequest {
+    fn parse(self) -> Result<Payment> {
+        let uin = Uin::parse(&self.uin).map_err(|error| {
+            unfit(vec![Violation::new("/uin", "invalid-uin", error.to_string())])
+        })?;
+        Ok(Payment {
+            // A counter's document numbers and the provider's ids never meet.
+            provider_id: format!("counter:{}:{}", uin.as_str(), self.document_number),
+            uin: Some(uin),
+            amount: Money::from_kopecks(self.amount_kopecks).unwrap_or(Money::ZERO),
+            paid_at: self.paid_at,
+            payer: None,
+        })
+    }
+}
+
+impl From<OutcomeRequest> for Outcome {
+    fn from(outcome: OutcomeRequest) -> Self {
+        match outcome {
+            OutcomeRequest::Clear => Self::Clear,
+            OutcomeRequest::Hit => Self::Hit,
+            OutcomeRequest::NoData => Self::NoData,
+            OutcomeRequest::Error => Self::Error,
+            OutcomeRequest::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
+impl From<ItemRequest> for RequestedItem {
+    fn from(item: ItemRequest) -> Self {
+        Self {
+            kind: match item.kind {
+                InformationKindRequest::Document => InformationKind::Document,
+                InformationKindRequest::Field => InformationKind::Field,
+                InformationKindRequest::Visit => InformationKind::Visit,
+            },
+            subject: item.subject,
+            reason: item.reason,
+            due_on: item.due_on,
+        }
+    }
+}

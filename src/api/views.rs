@@ -1,0 +1,793 @@
+//! What an application looks like from outside: one view, from which the caller's side of the counter leaves out
+//! what is not for it.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::form::FormBody;
+use crate::casework::Seen;
+use crate::domain::application::{Decision, InformationItem};
+use crate::domain::checks::Check;
+use crate::domain::event::Event;
+use crate::domain::fee::{Charge, ChargeStatus, Money};
+use crate::domain::ground::Grounds;
+use crate::domain::permit::Permit;
+use crate::domain::workflow::definition::{
+    Awaited, CheckSource, Definition, FeePosition, Texts, Wording,
+};
+use crate::domain::workflow::engine::{Bases, Choice, act_by};
+use crate::error::{Error, Result};
+
+/// An amount of money.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AmountView {
+    /// In kopecks.
+    #[schema(minimum = 0, example = 420_000)]
+    pub kopecks: i64,
+    /// ISO 4217.
+    #[schema(max_length = 3, example = "RUB")]
+    pub currency: &'static str,
+}
+
+impl From<Money> for AmountView {
+    fn from(money: Money) -> Self {
+        Self { kopecks: money.kopecks(), currency: "RUB" }
+    }
+}
+
+/// An office.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitView {
+    /// Code.
+    #[schema(max_length = 5, example = "77")]
+    pub code: String,
+    /// Name.
+    #[schema(max_length = 200, example = "Moscow")]
+    pub title: String,
+}
+
+/// A document that was handed in.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DocumentView {
+    /// Kind: its name in the track.
+    #[schema(max_length = 60, example = "passport")]
+    pub kind: String,
+    /// SHA-256 of its bytes.
+    #[schema(max_length = 64)]
+    pub digest: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Media type.
+    #[schema(max_length = 60, example = "application/pdf")]
+    pub media_type: String,
+    /// When it was handed in.
+    pub attached_at: DateTime<Utc>,
+}
+
+/// A check and its answer. Who answered, and what he noted, is shown to the office and to auditors.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckView {
+    /// Name.
+    #[schema(max_length = 60, example = "entryBan")]
+    pub id: String,
+    /// What is asked.
+    #[schema(max_length = 300)]
+    pub title: String,
+    /// `officer`, or the register that is asked.
+    #[schema(max_length = 60, example = "controlledPersons")]
+    pub source: String,
+    /// When it was asked.
+    pub asked_at: DateTime<Utc>,
+    /// Until when an answer is due.
+    pub due_on: NaiveDate,
+    /// The answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20, example = "clear")]
+    pub outcome: Option<&'static str>,
+    /// When it was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<DateTime<Utc>>,
+    /// Whether it no longer stands in the way of a grant.
+    pub clear: bool,
+    /// The account that recorded the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<Uuid>,
+    /// What it noted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2000)]
+    pub note: Option<String>,
+    /// Why a blocking answer was set aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2000)]
+    pub override_reason: Option<String>,
+}
+
+/// A thing that the applicant is asked for.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InformationView {
+    /// Number.
+    pub item: u32,
+    /// `document`, `field` or `visit`.
+    #[schema(max_length = 20, example = "document")]
+    pub kind: &'static str,
+    /// What exactly.
+    #[schema(max_length = 200)]
+    pub subject: String,
+    /// Why.
+    #[schema(max_length = 1000)]
+    pub reason: String,
+    /// Until when.
+    pub due_on: NaiveDate,
+    /// Whether an answer is awaited.
+    pub open: bool,
+    /// The answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2000)]
+    pub answer: Option<String>,
+    /// When it was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<DateTime<Utc>>,
+}
+
+impl From<&InformationItem> for InformationView {
+    fn from(item: &InformationItem) -> Self {
+        use crate::domain::application::InformationKind as Kind;
+        Self {
+            item: item.item,
+            kind: match item.kind {
+                Kind::Document => "document",
+                Kind::Field => "field",
+                Kind::Visit => "visit",
+            },
+            subject: item.subject.clone(),
+            reason: item.reason.clone(),
+            due_on: item.due_on,
+            open: item.is_open(),
+            answer: item.answer.clone(),
+            answered_at: item.answered_at,
+        }
+    }
+}
+
+/// An amount owed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChargeView {
+    /// Id.
+    pub id: Uuid,
+    /// The fee's name in the track.
+    #[schema(max_length = 60, example = "stateDuty")]
+    pub fee: String,
+    /// What it is.
+    #[schema(max_length = 200, example = "State duty for the patent")]
+    pub title: String,
+    /// Unique accrual identifier: state it when paying.
+    #[schema(max_length = 25, example = "18800000000000000123")]
+    pub uin: String,
+    /// The whole amount.
+    pub amount: AmountView,
+    /// What was paid.
+    pub paid: AmountView,
+    /// What is still due.
+    pub outstanding: AmountView,
+    /// How the amount comes about.
+    #[schema(max_length = 300)]
+    pub rule: String,
+    /// `open`, `settled` or `annulled`.
+    #[schema(max_length = 10, example = "open")]
+    pub status: &'static str,
+    /// `beforeAcceptance` or `beforeHandover`.
+    #[schema(max_length = 20, example = "beforeAcceptance")]
+    pub position: &'static str,
+}
+
+impl ChargeView {
+    /// Shows a charge with its title in a language.
+    #[must_use]
+    pub fn of(charge: &Charge, definition: &Definition, language: &str) -> Self {
+        let fee = definition.fee(&charge.fee);
+        Self {
+            id: charge.id,
+            fee: charge.fee.clone(),
+            title: fee.map(|fee| text(&fee.title, language)).unwrap_or_default(),
+            uin: charge.uin.to_string(),
+            amount: charge.amount.into(),
+            paid: charge.paid.into(),
+            outstanding: charge.outstanding().into(),
+            rule: charge.rule.clone(),
+            status: match charge.status {
+                ChargeStatus::Open => "open",
+                ChargeStatus::Settled => "settled",
+                ChargeStatus::Annulled => "annulled",
+            },
+            position: match fee.map(|fee| fee.position) {
+                Some(FeePosition::BeforeAcceptance) | None => "beforeAcceptance",
+                Some(FeePosition::BeforeHandover) => "beforeHandover",
+            },
+        }
+    }
+}
+
+/// A ground with its wording.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroundView {
+    /// Code.
+    #[schema(max_length = 3, example = "G04")]
+    pub code: String,
+    /// Its wording.
+    #[schema(max_length = 300)]
+    pub wording: String,
+}
+
+/// Gives grounds with their wording in a language.
+#[must_use]
+pub fn grounds(
+    grounds: &Grounds,
+    catalogue: &crate::domain::ground::GroundCatalogue,
+    language: &str,
+) -> Vec<GroundView> {
+    grounds
+        .iter()
+        .map(|code| GroundView {
+            code: code.to_string(),
+            wording: catalogue.wording(code, language).unwrap_or_default().to_owned(),
+        })
+        .collect()
+}
+
+/// A decision.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionView {
+    /// `granted` or `refused`.
+    #[schema(max_length = 10, example = "granted")]
+    pub outcome: &'static str,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// On what grounds; empty for a grant.
+    pub grounds: Vec<GroundView>,
+    /// In words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2000)]
+    pub reason: Option<String>,
+    /// The officer's account; shown to the office and to auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Uuid>,
+}
+
+/// A proposal to annul the permit.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProposalView {
+    /// The officer's account.
+    pub by: Uuid,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// On what grounds.
+    pub grounds: Vec<GroundView>,
+    /// In words.
+    #[schema(max_length = 2000)]
+    pub reason: String,
+}
+
+/// A permit.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PermitView {
+    /// Number.
+    #[schema(max_length = 13, example = "77-0000000016")]
+    pub number: String,
+    /// `inForce`, `suspended`, `lapsed`, `expired`, `annulled` or `superseded`.
+    #[schema(max_length = 12, example = "inForce")]
+    pub status: String,
+    /// Holder's name.
+    #[schema(max_length = 310)]
+    pub holder_name: String,
+    /// Code of the federal subject in which it is valid.
+    #[schema(max_length = 2, example = "77")]
+    pub territory: String,
+    /// Profession.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 100, example = "Каменщик")]
+    pub profession: Option<String>,
+    /// Day of issue.
+    pub issued_on: NaiveDate,
+    /// Last paid day, where months are paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paid_through: Option<NaiveDate>,
+    /// Last day of the term.
+    pub ends_on: NaiveDate,
+    /// First day on which it is not in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_on: Option<NaiveDate>,
+}
+
+impl From<&Permit> for PermitView {
+    fn from(permit: &Permit) -> Self {
+        Self {
+            number: permit.number.to_string(),
+            status: serde_json::to_value(permit.status)
+                .ok()
+                .and_then(|value| value.as_str().map(str::to_owned))
+                .unwrap_or_default(),
+            holder_name: permit.holder_name.clone(),
+            territory: permit.territory.clone(),
+            profession: permit.profession.clone(),
+            issued_on: permit.issued_on,
+            paid_through: permit.paid_through,
+            ends_on: permit.ends_on,
+            closed_on: permit.closed_on,
+        }
+    }
+}
+
+/// A lease that an officer holds.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimView {
+    /// The holder's account.
+    pub by: Uuid,
+    /// The holder's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub name: Option<String>,
+    /// When it ends by itself.
+    pub until: DateTime<Utc>,
+}
+
+/// Something that stands in the way of a command.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockedView {
+    /// The guard's name.
+    #[schema(max_length = 60, example = "checksClear")]
+    pub guard: &'static str,
+    /// What to do about it.
+    #[schema(max_length = 1000)]
+    pub detail: String,
+    /// The parts it is about.
+    pub parts: Vec<String>,
+}
+
+/// A command that the caller's role can give from this state.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChoiceView {
+    /// The command.
+    #[schema(max_length = 30, example = "grant")]
+    pub command: &'static str,
+    /// What blocks it now; empty when it may be given.
+    pub blocked_by: Vec<BlockedView>,
+}
+
+impl From<&Choice> for ChoiceView {
+    fn from(choice: &Choice) -> Self {
+        Self {
+            command: choice.command.name(),
+            blocked_by: choice
+                .blocked
+                .iter()
+                .map(|one| BlockedView {
+                    guard: one.guard,
+                    detail: one.detail.clone(),
+                    parts: one.parts.clone(),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// A duty after issue.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DutyView {
+    /// Name.
+    #[schema(max_length = 60, example = "contractCopy")]
+    pub id: String,
+    /// What is to be done.
+    #[schema(max_length = 300)]
+    pub title: String,
+    /// Until when, in words.
+    #[schema(max_length = 100)]
+    pub within: String,
+}
+
+/// An application, as far as the caller may see it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationView {
+    /// Id.
+    pub id: Uuid,
+    /// Public reference, for `GET /v1/status/{reference}`.
+    #[schema(max_length = 20, example = "7K3QF-M2XWD-9B4T")]
+    pub reference: String,
+    /// Track.
+    #[schema(max_length = 60, example = "patent")]
+    pub track: String,
+    /// Version of the track's definition.
+    pub workflow_version: u32,
+    /// The office.
+    pub unit: UnitView,
+    /// State.
+    #[schema(max_length = 60, example = "checking")]
+    pub state: String,
+    /// `submission`, `checks`, `fee`, `issuance`, `inForce` or `closed`.
+    #[schema(max_length = 12, example = "checks")]
+    pub phase: &'static str,
+    /// What the stage is called.
+    #[schema(max_length = 200)]
+    pub stage: String,
+    /// What happens next and who has to do it.
+    #[schema(max_length = 500)]
+    pub next: String,
+    /// `applicant`, `office` or `nobody`.
+    #[schema(max_length = 10, example = "office")]
+    pub waits_for: &'static str,
+    /// Version: number of the latest event; the ETag is `"v<version>"`.
+    pub version: i32,
+    /// When it was opened.
+    pub created_at: DateTime<Utc>,
+    /// When its state was entered.
+    pub state_since: DateTime<Utc>,
+    /// When it was handed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submitted_at: Option<DateTime<Utc>>,
+    /// The date that the law promises; absent before acceptance, while the clock stands still, and after the decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_on: Option<NaiveDate>,
+    /// The last day on which the applicant can do what the state waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act_by: Option<NaiveDate>,
+    /// Whether the promised date has passed without a decision.
+    pub overdue: bool,
+    /// Whether the clock stands still.
+    pub clock_stopped: bool,
+    /// When the senior officer was told that a deadline has passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escalated_at: Option<DateTime<Utc>>,
+    /// What the applicant states.
+    pub form: FormBody,
+    /// What was handed in.
+    pub documents: Vec<DocumentView>,
+    /// The checks.
+    pub checks: Vec<CheckView>,
+    /// What the applicant is asked for.
+    pub information: Vec<InformationView>,
+    /// What is and was owed.
+    pub charges: Vec<ChargeView>,
+    /// The decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionView>,
+    /// The proposal to annul; shown to the office and to auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proposal: Option<ProposalView>,
+    /// The permit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permit: Option<PermitView>,
+    /// What its holder or the employer owes after issue.
+    pub duties: Vec<DutyView>,
+    /// Who holds it; shown to the office and to auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimView>,
+    /// What the caller can ask for now, and what blocks it.
+    pub commands: Vec<ChoiceView>,
+}
+
+/// Gives a text in a language, English when there is none.
+#[must_use]
+pub fn text(texts: &Texts, language: &str) -> String {
+    texts.get(language).or_else(|| texts.get("en")).cloned().unwrap_or_default()
+}
+
+/// Gives a state's public wording in a language.
+#[must_use]
+pub fn wording<'a>(definition: &'a Definition, state: &str, language: &str) -> Option<&'a Wording> {
+    let wording = &definition.state(state)?.wording;
+    wording.get(language).or_else(|| wording.get("en"))
+}
+
+/// Gives whom a state waits for.
+#[must_use]
+pub fn waits_for(definition: &Definition, state: &str) -> &'static str {
+    match definition.state(state).and_then(|state| state.awaits) {
+        Some(Awaited::Applicant) => "applicant",
+        Some(Awaited::Office) => "office",
+        None => "nobody",
+    }
+}
+
+impl ApplicationView {
+    /// Shows an application; `inside` says whether the caller works in the office or audits it.
+    #[must_use]
+    pub fn of(seen: &Seen<'_>, inside: bool, language: &str) -> Self {
+        let Seen { application, definition, .. } = seen;
+        let words = wording(definition, &application.state, language);
+        let stopped = application.clock.as_ref().is_some_and(|clock| clock.stopped_on.is_some());
+        let due_on = application.due_on.filter(|_| !stopped);
+        let view = |check: &Check| {
+            let rule = definition.check(&check.id);
+            let finding = check.finding.as_ref();
+            CheckView {
+                id: check.id.clone(),
+                title: rule.map(|rule| text(&rule.title, language)).unwrap_or_default(),
+                source: match rule.map(|rule| &rule.source) {
+                    Some(CheckSource::Register(register)) => register.clone(),
+                    Some(CheckSource::Officer) | None => "officer".to_owned(),
+                },
+                asked_at: check.asked_at,
+                due_on: check.due_on,
+                outcome: finding.map(|finding| finding.outcome.name()),
+                answered_at: finding.map(|finding| finding.answered_at),
+                clear: rule.is_some_and(|rule| check.is_clear(rule)),
+                answered_by: finding.and_then(|f| f.answered_by).filter(|_| inside),
+                note: finding.and_then(|f| f.note.clone()).filter(|_| inside),
+                override_reason: check
+                    .overridden
+                    .as_ref()
+                    .map(|one| one.reason.clone())
+                    .filter(|_| inside),
+            }
+        };
+        let catalogue = &seen.rules.grounds;
+        Self {
+            id: application.id,
+            reference: application.reference.to_string(),
+            track: application.track.clone(),
+            workflow_version: application.workflow_version,
+            unit: UnitView { code: seen.unit.code.clone(), title: seen.unit.title.clone() },
+            state: application.state.clone(),
+            phase: application.phase.name(),
+            stage: words.map(|words| words.stage.clone()).unwrap_or_default(),
+            next: words.map(|words| words.next.clone()).unwrap_or_default(),
+            waits_for: waits_for(definition, &application.state),
+            version: application.version,
+            created_at: application.created_at,
+            state_since: application.state_since,
+            submitted_at: application.submitted_at,
+            due_on,
+            act_by: definition.state(&application.state).and_then(|state| {
+                act_by(
+                    state,
+                    Bases {
+                        since: application
+                            .state_since
+                            .with_timezone(&seen.unit.time_zone)
+                            .date_naive(),
+                        due_on,
+                        information: &application.information,
+                        permit: application.permit.as_ref(),
+                    },
+                    &seen.rules.calendar,
+                )
+            }),
+            overdue: due_on.is_some_and(|due| due < seen.today),
+            clock_stopped: application
+                .clock
+                .as_ref()
+                .is_some_and(|clock| clock.suspended_since().is_some()),
+            escalated_at: application.escalated_at,
+            form: FormBody::from(&application.form),
+            documents: application
+                .documents
+                .iter()
+                .map(|document| DocumentView {
+                    kind: document.kind.clone(),
+                    digest: document.digest.clone(),
+                    size: document.size,
+                    media_type: document.media_type.clone(),
+                    attached_at: document.attached_at,
+                })
+                .collect(),
+            checks: application.checks.iter().map(view).collect(),
+            information: application.information.iter().map(Into::into).collect(),
+            charges: application
+                .charges
+                .iter()
+                .map(|charge| ChargeView::of(charge, definition, language))
+                .collect(),
+            decision: application.decision.as_ref().map(|decision| match decision {
+                Decision::Granted { at, by } => DecisionView {
+                    outcome: "granted",
+                    at: *at,
+                    grounds: Vec::new(),
+                    reason: None,
+                    by: Some(*by).filter(|_| inside),
+                },
+                Decision::Refused { at, by, grounds: on, reason } => DecisionView {
+                    outcome: "refused",
+                    at: *at,
+                    grounds: grounds(on, catalogue, language),
+                    reason: Some(reason.clone()),
+                    by: Some(*by).filter(|_| inside),
+                },
+            }),
+            proposal: application.proposal.as_ref().filter(|_| inside).map(|proposal| {
+                ProposalView {
+                    by: proposal.by,
+                    at: proposal.at,
+                    grounds: grounds(&proposal.grounds, catalogue, language),
+                    reason: proposal.reason.clone(),
+                }
+            }),
+            permit: application.permit.as_ref().map(Into::into),
+            duties: application
+                .permit
+                .as_ref()
+                .map(|_| {
+                    definition
+                        .permit
+                        .duties
+                        .iter()
+                        .map(|duty| DutyView {
+                            id: duty.id.clone(),
+                            title: text(&duty.title, language),
+                            within: text(&duty.within, language),
+                        })
+                        .collect()
+                })
+                .unwrap_or_default(),
+            claim: application.claim_at(seen.now).filter(|_| inside).map(|claim| ClaimView {
+                by: claim.by,
+                name: seen.holder.map(str::to_owned),
+                until: claim.until,
+            }),
+            commands: seen.choices.iter().map(Into::into).collect(),
+        }
+    }
+
+    /// Writes the view as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it cannot be written.
+    pub fn json(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|e| Error::internal("cannot write a view", e))
+    }
+}
+
+/// An application as a list shows it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SummaryView {
+    /// Id.
+    pub id: Uuid,
+    /// Public reference.
+    #[schema(max_length = 20, example = "7K3QF-M2XWD-9B4T")]
+    pub reference: String,
+    /// Track.
+    #[schema(max_length = 60, example = "patent")]
+    pub track: String,
+    /// Unit's code.
+    #[schema(max_length = 5, example = "77")]
+    pub unit: String,
+    /// State.
+    #[schema(max_length = 60, example = "checking")]
+    pub state: String,
+    /// Phase.
+    #[schema(max_length = 12, example = "checks")]
+    pub phase: String,
+    /// What the stage is called.
+    #[schema(max_length = 200)]
+    pub stage: String,
+    /// `applicant`, `office` or `nobody`.
+    #[schema(max_length = 10, example = "office")]
+    pub waits_for: &'static str,
+    /// Version; the ETag is `"v<version>"`.
+    pub version: i32,
+    /// When it was opened.
+    pub created_at: DateTime<Utc>,
+    /// When its state was entered.
+    pub state_since: DateTime<Utc>,
+    /// When it was handed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submitted_at: Option<DateTime<Utc>>,
+    /// The date that the law promises.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_on: Option<NaiveDate>,
+    /// When it was escalated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escalated_at: Option<DateTime<Utc>>,
+    /// The worker's name, once it was stated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 310)]
+    pub person_name: Option<String>,
+    /// Who holds it; shown to the office.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimView>,
+}
+
+impl SummaryView {
+    /// Shows a row of a list.
+    #[must_use]
+    pub fn of(
+        row: crate::storage::applications::SummaryRow,
+        definition: Option<&Definition>,
+        inside: bool,
+        language: &str,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let claim = match (row.claimed_by, row.claimed_until) {
+            (Some(by), Some(until)) if inside && until > now => {
+                Some(ClaimView { by, name: row.holder, until })
+            }
+            _ => None,
+        };
+        Self {
+            stage: definition
+                .and_then(|definition| wording(definition, &row.state, language))
+                .map(|words| words.stage.clone())
+                .unwrap_or_default(),
+            waits_for: definition.map_or("nobody", |definition| waits_for(definition, &row.state)),
+            id: row.id,
+            reference: row.reference,
+            track: row.track,
+            unit: row.unit_code,
+            state: row.state,
+            phase: row.phase,
+            version: row.version,
+            created_at: row.created_at,
+            state_since: row.state_since,
+            submitted_at: row.submitted_at,
+            due_on: row.due_on,
+            escalated_at: row.escalated_at,
+            person_name: row.person_name,
+            claim,
+        }
+    }
+}
+
+/// One entry of an application's history.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryView {
+    /// Id of the event.
+    pub id: Uuid,
+    /// Number within the application, from 1 without gaps.
+    pub seq: i32,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What happened.
+    #[schema(max_length = 40, example = "accepted")]
+    pub kind: &'static str,
+    /// The state before; empty for the opening.
+    #[schema(max_length = 60, example = "submitted")]
+    pub from: String,
+    /// The state after.
+    #[schema(max_length = 60, example = "checking")]
+    pub to: String,
+    /// The role that acted, or `timer`, `payments`.
+    #[schema(max_length = 20, example = "officer")]
+    pub role: &'static str,
+    /// The account that acted; shown to the office and to auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Uuid>,
+    /// The command as given; shown to the office and to auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub request: Option<serde_json::Value>,
+}
+
+impl HistoryView {
+    /// Shows an event; `inside` says whether the caller works in the office or audits it.
+    #[must_use]
+    pub fn of(event: Event, inside: bool) -> Self {
+        Self {
+            id: event.id,
+            seq: event.seq,
+            at: event.at,
+            kind: event.act.event(),
+            from: event.from,
+            to: event.to,
+            role: event.actor.role_name(),
+            actor: event.actor.account().filter(|_| inside),
+            request: Some(event.request).filter(|request| inside && !request.is_null()),
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! Who may call what: every operation of the OpenAPI document with every role and without a token.
+//!
+//! The table says once more, by hand, what the handlers' signatures say. It must name every operation of the
+//! document and no other; there is no list of exceptions. Every pair sends a request that would succeed for the
+//! right caller, to an application of the caller's own or of his unit.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+
+use actix_web::http::Method;
+use propusk::api::openapi;
+use serde_json::{Value, json};
+
+use crate::support::app::{
+    ADMINISTRATOR, AUDITOR, Call, EMPLOYER, MIGRANT, OFFICER, OTHER_MIGRANT, PASSWORD,
+    PETERSBURG_OFFICER, Person, REGION_OFFICER, SENIOR, TestApp, WEBHOOK_KEY,
+};
+use crate::support::drive::{BIRTH_DATE, Case, PDF, fresh, signature};
+
+/// One person of each role, who can see what a test opens at unit 77 or opens it himself.
+const ROLES: [Person; 6] = [MIGRANT, EMPLOYER, OFFICER, SENIOR, AUDITOR, ADMINISTRATOR];
+
+/// Anybody, with or without a token.
+const ANYONE: Option<&[Person]> = None;
+const ACCOUNTS: Option<&[Person]> = Some(&ROLES);
+const APPLICANTS: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER]);
+const OFFICE: Option<&[Person]> = Some(&[OFFICER, SENIOR]);
+const COUNTER: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR]);
+const READERS: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR, AUDITOR]);
+const AUDITORS: Option<&[Person]> = Some(&[AUDITOR]);
+
+const TABLE: [(&str, Option<&[Person]>); 33] = [
+    ("show_liveness", ANYONE),
+    ("show_readiness", ANYONE),
+    ("show_start", ANYONE),
+    ("show_metrics", ANYONE),
+    ("show_jwks", ANYONE),
+    ("show_openapi", ANYONE),
+    ("open_session", ANYONE),
+    ("refresh_session", ANYONE),
+    ("end_session", ACCOUNTS),
+    ("list_workflows", ANYONE),
+    ("show_workflow", ANYONE),
+    ("show_diagram", ANYONE),
+    ("list_units", ANYONE),
+    ("show_status", ANYONE),
+    ("show_status_details", ANYONE),
+    ("show_permit", ANYONE),
+    ("receive_payment", ANYONE),
+    ("open_application", APPLICANTS),
+    ("list_applications", APPLICANTS),
+    ("replace_form", APPLICANTS),
+    ("attach_document", APPLICANTS),
+    ("show_application", READERS),
+    ("show_document", READERS),
+    ("list_history", READERS),
+    ("show_clock", READERS),
+    ("give_command", COUNTER),
+    ("list_queues", OFFICE),
+    ("list_queue", OFFICE),
+    ("claim_next", OFFICE),
+    ("claim_application", OFFICE),
+    ("release_application", OFFICE),
+    ("list_waiting_payments", OFFICE),
+    ("list_events", AUDITORS),
+];
+
+/// An operation of the document.
+#[derive(Debug, Clone)]
+struct Operation {
+    id: String,
+    method: Method,
+    template: String,
+    protected: bool,
+    takes_body: bool,
+}
+
+fn operations() -> Vec<Operation> {
+    let mut all = Vec::new();
+    for (template, item) in openapi::document()["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            all.push(Operation {
+                id: operation["operationId"].as_str().unwrap().to_owned(),
+                method: method.to_uppercase().parse().unwrap(),
+                template: template.clone(),
+                protected: operation["security"] != json!([]),
+                takes_body: operation.get("requestBody").is_some(),
+            });
+        }
+    }
+    all
+}
+
+fn allowed(operation: &str) -> Option<&'static [Person]> {
+    let row = TABLE.iter().find(|(id, _)| *id == operation);
+    row.unwrap_or_else(|| panic!("the table lacks {operation}")).1
+}
+
+/// The service with budgets that this many requests do not exhaust, and a permit in force.
+struct World {
+    app: TestApp,
+    /// Of [`MIGRANT`].
+    permit: Case,
+    /// Of [`EMPLOYER`].
+    employers_permit: Case,
+    number: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let app = TestApp::spawn_with(|config| {
+            config.public_lookups_per_minute = NonZeroU32::MAX;
+            config.login_attempts_per_minute = NonZeroU32::new(10_000).unwrap();
+        })
+        .await;
+        let permit = app.in_force(MIGRANT).await;
+        let employers_permit = app.in_force(EMPLOYER).await;
+        let number = app.see(&permit.id).await["permit"]["number"].as_str().unwrap().to_owned();
+        Self { app, permit, employers_permit, number }
+    }
+
+    /// An application on which the operation succeeds for a caller whom the table allows.
+    async fn case(&self, operation: &Operation, caller: Option<Person>) -> Case {
+        let applicant = if caller == Some(EMPLOYER) { EMPLOYER } else { MIGRANT };
+        match operation.id.as_str() {
+            "replace_form" | "attach_document" => {
+                self.app.open(applicant, "patent", self.app.form()).await
+            }
+            "give_command" if caller.is_some_and(|one| one.role.is_applicant()) => {
+                self.app.open(applicant, "patent", self.app.form()).await
+            }
+            "give_command" | "claim_next" | "claim_application" => {
+                self.app.submitted(MIGRANT).await
+            }
+            "release_application" => {
+                let case = self.app.submitted(MIGRANT).await;
+                let holder = caller.filter(|one| one.role.is_office()).unwrap_or(OFFICER);
+                let call = self.app.put(&case.path("/claim")).by(holder);
+                call.if_match(self.app.version(&case.id).await).send().await.expect(200);
+                case
+            }
+            _ if applicant == EMPLOYER => self.employers_permit.clone(),
+            _ => self.permit.clone(),
+        }
+    }
+
+    fn path(&self, operation: &Operation, case: &Case) -> String {
+        let path = operation
+            .template
+            .replace("{id}", &case.id)
+            .replace("{kind}", "passport")
+            .replace("{reference}", &case.reference)
+            .replace("{number}", &self.number)
+            .replace("{track}", "patent")
+            .replace("{queue}", "intake");
+        assert!(!path.contains('{'), "say what stands for the parameters of {path}");
+        path
+    }
+
+    /// The request without a token, complete in everything else.
+    async fn call(&self, operation: &Operation, caller: Option<Person>, case: &Case) -> Call<'_> {
+        let call = self.app.request(operation.method.clone(), &self.path(operation, case));
+        let key = fresh().to_string();
+        let version = match operation.template.contains("{id}") && operation.method != "GET" {
+            true => self.app.version(&case.id).await,
+            false => 0,
+        };
+        match operation.id.as_str() {
+            "open_session" => call.json(credentials(caller)),
+            "refresh_session" => {
+                let session = self.app.post("/v1/session").json(credentials(caller)).send().await;
+                let token = session.expect(200).json()["refreshToken"].clone();
+                call.json(json!({ "refreshToken": token }))
+            }
+            "show_status_details" => call.json(json!({ "birthDate": BIRTH_DATE })),
+            "receive_payment" => {
+                let body = json!({ "type": "payment.received", "data": {
+                    "id": key, "amountKopecks": 1, "paidAt": self.app.now() } });
+                let (body, at) = (body.to_string(), self.app.now().timestamp());
+                call.header("webhook-id", &key)
+                    .header("webhook-timestamp", &at.to_string())
+                    .header("webhook-signature", &signature(WEBHOOK_KEY, &key, at, &body))
+                    .text(&body)
+            }
+            "open_application" => call.key(&key).json(json!({ "track": "patent", "unit": "77" })),
+            "replace_form" => call.if_match(version).json(self.app.form()),
+            "attach_document" => call.if_match(version).body("application/pdf", PDF),
+            "give_command" => {
+                let office = caller.is_some_and(|one| one.role.is_office());
+                let command = if office { "accept" } else { "withdraw" };
+                call.if_match(version).key(&key).json(json!({ "command": command }))
+            }
+            "claim_next" => call.key(&key),
+            "claim_application" | "release_application" => call.if_match(version),
+            _ => {
+                assert!(!operation.takes_body, "say what {} takes", operation.id);
+                call
+            }
+        }
+    }
+
+    /// The same request with nothing right in it but the address.
+    fn garbage(&self, operation: &Operation, case: &Case) -> Call<'_> {
+        self.app
+            .request(operation.method.clone(), &self.path(operation, case))
+            .header("if-match", "nonsense")
+            .header("idempotency-key", "")
+            .text("{\"\u{0}")
+    }
+}
+
+fn credentials(caller: Option<Person>) -> Value {
+    json!({ "email": caller.unwrap_or(MIGRANT).email(), "password": PASSWORD })
+}
+
+#[test]
+fn the_table_names_exactly_the_operations_of_the_document() {
+    let documented: BTreeSet<String> = operations().into_iter().map(|one| one.id).collect();
+    let listed: BTreeSet<String> = TABLE.iter().map(|(id, _)| (*id).to_owned()).collect();
+    assert_eq!(listed, documented);
+    assert_eq!(listed.len(), TABLE.len(), "an operation stands twice");
+    for operation in operations() {
+        assert_eq!(operation.protected, allowed(&operation.id).is_some(), "{}", operation.id);
+    }
+}
+
+#[actix_web::test]
+async fn without_a_token_only_public_operations_answer() {
+    let world = World::new().await;
+    for operation in operations() {
+        let case = world.case(&operation, None).await;
+        let reply = world.call(&operation, None, &case).await.send().await;
+        if allowed(&operation.id).is_none() {
+            assert!((200..300).contains(&reply.status), "{}: {}", operation.id, reply.text());
+            continue;
+        }
+        let before = world.app.written().await;
+        for reply in [reply, world.garbage(&operation, &case).send().await] {
+            assert_eq!(reply.status, 401, "{}: {}", operation.id, reply.text());
+            reply.problem("unauthenticated");
+            assert_eq!(reply.header("www-authenticate"), Some("Bearer"), "{}", operation.id);
+        }
+        let forged = world.call(&operation, None, &case).await.bearer("no.such.token");
+        assert_eq!(forged.send().await.status, 401, "{}", operation.id);
+        assert_eq!(world.app.written().await, before, "{} wrote", operation.id);
+    }
+}
+
+#[actix_web::test]
+async fn every_role_reaches_exactly_what_is_its_own() {
+    let world = World::new().await;
+    for operation in operations() {
+        for caller in ROLES {
+            let pair = format!("{} by {}", operation.id, caller.name);
+            let case = world.case(&operation, Some(caller)).await;
+            let before = world.app.written().await;
+            let call = world.call(&operation, Some(caller), &case).await;
+            let reply = call.by(caller).send().await;
+            if allowed(&operation.id).is_none_or(|callers| callers.contains(&caller)) {
+                assert!((200..300).contains(&reply.status), "{pair}: {}", reply.text());
+                let reply = world.garbage(&operation, &case).by(caller).send().await;
+                let refused = [401, 403].contains(&reply.status) && operation.protected;
+                assert!(!refused, "{pair}: {}", reply.text());
+                continue;
+            }
+            for reply in [reply, world.garbage(&operation, &case).by(caller).send().await] {
+                assert_eq!(reply.status, 403, "{pair}: {}", reply.text());
+                reply.problem("forbidden");
+            }
+            assert_eq!(world.app.written().await, before, "{pair} wrote");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn what_is_not_yours_is_not_there() {
+    let world = World::new().await;
+    let strangers = [OTHER_MIGRANT, EMPLOYER, PETERSBURG_OFFICER, REGION_OFFICER];
+    let nothing = Case { id: MIGRANT.id().to_string(), ..world.permit.clone() };
+    let mut tried = 0;
+    for operation in operations() {
+        if !operation.template.contains("{id}") {
+            continue;
+        }
+        for stranger in strangers {
+            let same_role = |one: &Person| one.role == stranger.role;
+            if !allowed(&operation.id).is_some_and(|callers| callers.iter().any(same_role)) {
+                continue;
+            }
+            // The application is one on which its own people would succeed.
+            let own = if stranger.role.is_office() { OFFICER } else { MIGRANT };
+            let case = world.case(&operation, Some(own)).await;
+            let before = world.app.written().await;
+            let call = world.call(&operation, Some(own), &case).await.by(stranger);
+            let reply = call.send().await;
+            let pair = format!("{} by {}", operation.id, stranger.name);
+            assert_eq!(reply.status, 404, "{pair}: {}", reply.text());
+            let hidden = reply.problem("not-found");
+            // Byte for byte what an application that does not exist answers.
+            let call =
+                world.app.request(operation.method.clone(), &world.path(&operation, &nothing));
+            let call = match operation.id.as_str() {
+                "attach_document" => call.if_match(1).body("application/pdf", PDF),
+                "replace_form" => call.if_match(1).json(json!({})),
+                "give_command" => {
+                    call.if_match(1).key(&fresh().to_string()).json(json!({"command": "withdraw"}))
+                }
+                _ => call.if_match(1),
+            };
+            let mut unknown = call.by(stranger).send().await.expect(404).problem("not-found");
+            unknown["instance"] = hidden["instance"].clone();
+            assert_eq!(hidden, unknown, "{pair}");
+            assert_eq!(world.app.written().await, before, "{pair} wrote");
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "{tried}");
+}
+
+#[actix_web::test]
+async fn lists_show_nothing_of_others() {
+    let app = TestApp::spawn().await;
+    app.submitted(MIGRANT).await;
+    for stranger in [OTHER_MIGRANT, EMPLOYER] {
+        let reply = app.get("/v1/applications").by(stranger).send().await.expect(200);
+        assert_eq!(reply.json(), json!({ "items": [] }));
+    }
+    let queue = "/v1/queues/intake/applications";
+    for stranger in [PETERSBURG_OFFICER, REGION_OFFICER] {
+        let reply = app.get(queue).by(stranger).send().await.expect(200);
+        assert_eq!(reply.json(), json!({ "items": [] }));
+        let counts = app.get("/v1/queues").by(stranger).send().await.expect(200).json();
+        assert!(counts["items"].as_array().unwrap().iter().all(|one| one["waiting"] == 0));
+        let claim = app.post("/v1/queues/intake/claims").by(stranger).key("k");
+        assert!(claim.send().await.expect(204).body.is_empty());
+    }
+    let reply = app.get(queue).by(OFFICER).send().await.expect(200);
+    assert_eq!(reply.json()["items"].as_array().unwrap().len(), 1);
+}
+
+#[actix_web::test]
+async fn an_auditor_reads_everything_and_changes_nothing() {
+    let world = World::new().await;
+    let app = &world.app;
+    let draft = app.draft(MIGRANT, "patent").await;
+    let elsewhere = app.open_at("78", EMPLOYER, "patent", app.form()).await;
+    let before = app.written().await;
+    for case in [&world.permit, &world.employers_permit, &draft, &elsewhere] {
+        let seen = app.get(&case.path("")).by(AUDITOR).send().await.expect(200).json();
+        assert_eq!(seen["commands"], json!([]), "an auditor is offered no command");
+        app.get(&case.path("/history")).by(AUDITOR).send().await.expect(200);
+    }
+    app.get(&world.permit.path("/clock")).by(AUDITOR).send().await.expect(200);
+    let bytes = app.get(&draft.path("/documents/passport")).by(AUDITOR).send().await.expect(200);
+    assert_eq!(bytes.body, PDF);
+    let events = app.get("/v1/audit/events?limit=100").by(AUDITOR).send().await.expect(200).json();
+    for case in [&world.permit, &draft, &elsewhere] {
+        let path = format!("/v1/audit/events?application={}", case.id);
+        let own = app.get(&path).by(AUDITOR).send().await.expect(200).json();
+        let own = own["items"].as_array().unwrap();
+        assert!(!own.is_empty() && own.iter().all(|event| event["application"] == case.id));
+    }
+    assert!(events["items"].as_array().unwrap().len() > 40);
+    for operation in operations() {
+        let others = allowed(&operation.id).is_some_and(|callers| !callers.contains(&AUDITOR));
+        if operation.method == "GET" || !others {
+            continue;
+        }
+        let call = world.call(&operation, Some(OFFICER), &draft).await;
+        call.by(AUDITOR).send().await.expect(403).problem("forbidden");
+    }
+    assert_eq!(app.written().await, before);
+}
