@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use propusk::casework::Casework;
 use propusk::domain::actor::{Actor, Role};
 use propusk::domain::application::Application;
+use propusk::domain::checks::Outcome;
 use propusk::domain::fee::Uin;
 use propusk::domain::reference::Reference;
 use propusk::domain::workflow::command::Command;
@@ -14,7 +15,7 @@ use propusk::storage::audit::history;
 use uuid::Uuid;
 
 use crate::support::cases::{Bench, Case, commands, grounds, late, user};
-use crate::support::office::Office;
+use crate::support::office::{Office, render};
 use crate::support::walk::Walk;
 
 /// Walks an office, and compares every row with its events again and again.
@@ -153,6 +154,7 @@ const TAMPERINGS: &[(&str, &str, &str, &str)] = &[
     ("applications", "hands", "hands - 0", "hands"),
     ("applications", "claimed_until", "claimed_until + interval '1 hour'", "claim"),
     ("checks", "outcome", "'hit'", "checks"),
+    ("checks", "override_reason", "override_reason || '.'", "checks"),
     ("checks", "note", "'a word'", "checks"),
     ("checks", "due_on", "due_on + 1", "checks"),
     ("checks", "answered_by", "(SELECT id FROM accounts WHERE name = 'vera')", "checks"),
@@ -224,6 +226,10 @@ async fn a_row_added_or_removed_behind_the_door_is_named() {
 async fn permit_with_everything(office: &Office) -> Uuid {
     let id = office.checked("patent", "FA1234567").await;
     let today = office.today();
+    let hit = Command::RecordFinding { check: "entry".into(), outcome: Outcome::Hit, note: None };
+    office.give(&office.anna, id, hit).await.unwrap();
+    let aside = Command::OverrideFinding { check: "entry".into(), reason: "a namesake".into() };
+    office.give(&office.senior, id, aside).await.unwrap();
     let now = office.now(id).await.application;
     let definition = office.rules.definition(&now.track, now.workflow_version).unwrap();
     for (label, who) in
@@ -239,7 +245,8 @@ async fn permit_with_everything(office: &Office) -> Uuid {
     office.give(&office.boris, id, Command::HandOver).await.unwrap();
     let propose = Command::ProposeAnnulment { grounds: grounds("G01"), reason: "false".into() };
     office.give(&office.anna, id, propose).await.unwrap();
-    office.casework.claim(&office.senior.ask(), id, &crate::support::office::render).await.unwrap();
+    office.casework.claim(&office.senior.ask(), id, &render).await.unwrap();
+    office.agreed(id).await;
     id
 }
 

@@ -437,6 +437,30 @@ fn who_gave_a_partner_command_cannot_give_the_second_one_whatever_the_path() {
     assert!(seen.values().all(|paths| *paths >= 2), "only one path each: {seen:?}");
 }
 
+// ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn what_was_answered_stays_answered_when_the_rest_runs_out() {
+    let bench = Bench::new();
+    let mut case =
+        bench.in_state(&bench.rules.definitions[0], Role::Migrant, "informationRequested");
+    let (_, part) = commands(&case.application, case.definition, case.today())
+        .into_iter()
+        .find(|(label, _)| label == "answerInformation in part")
+        .unwrap();
+    case.give(&part, &case.applicant.clone());
+    case.now += late(CommandName::ExpireInformation);
+    let expire = Command::Deadline { name: CommandName::ExpireInformation };
+    case.give(&expire, &Actor::Timer);
+    let items: Vec<(bool, bool)> = case
+        .application
+        .information
+        .iter()
+        .map(|item| (item.answer.is_some(), item.closed))
+        .collect();
+    assert_eq!(items, [(true, false), (false, true)]);
+}
+
 // ── Leases ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn checking(bench: &Bench) -> Case<'_> {
