@@ -1,21 +1,17 @@
 # make demo   a running permit office on this machine
 # make test   all tests, on a PostgreSQL of their own
-# make bench  the benchmarks
 #
 # Each first checks what it needs and installs PostgreSQL where it knows how. The demo is built with the dev
 # profile, in which the password hash and the signatures are optimised: seconds to rebuild, minutes less
 # than a release build on a fresh machine. For production: cargo build --release.
 
-.PHONY: demo test bench setup
+.PHONY: demo test setup
 
 demo: setup
 	cargo run --locked -- demo $(ARGS)
 
 test: setup
 	cargo test --locked $(ARGS)
-
-bench: setup
-	cargo bench --locked $(ARGS)
 
 setup:
 	@.ci/setup

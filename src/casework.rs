@@ -14,14 +14,13 @@ mod refusal;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use self::refusal::refusal;
 use crate::clock::SharedClock;
 use crate::domain::actor::{Actor, Party};
 use crate::domain::application::{Application, Document};
-use crate::domain::event::{Change, Event};
+use crate::domain::event::Event;
 use crate::domain::fee::Payment;
 use crate::domain::form::Form;
 use crate::domain::queue::Queue;
@@ -250,6 +249,28 @@ impl Casework {
         .await
     }
 
+    /// Tells whether [`Casework::attach`] would take a document, before its bytes are kept.
+    ///
+    /// # Errors
+    /// As [`Casework::attach`].
+    pub async fn may_attach(&self, ask: &Ask, id: Uuid, document: &Document) -> Result<()> {
+        let mut conn = self.db.conn().await?;
+        let loaded = store::find(&mut conn, Key::Id(id), Wants::default()).await?;
+        let loaded = loaded.ok_or_else(Error::not_found)?;
+        let application = &loaded.application;
+        if !engine::may_see(application, &ask.actor) {
+            return Err(Error::not_found());
+        }
+        if ask.if_match.is_some_and(|seen| seen != application.version) {
+            return Err(stale(application));
+        }
+        let definition = self.definition(application)?;
+        let context = self.context(definition, &loaded.unit, self.clock.now(), Some(&loaded));
+        engine::attach_document(application, document.clone(), &ask.actor, &context)
+            .map(|_| ())
+            .map_err(refusal)
+    }
+
     /// Takes or renews a lease on an application.
     ///
     /// # Errors
@@ -345,14 +366,16 @@ impl Casework {
         show: impl FnOnce(&Seen<'_>) -> Result<T>,
     ) -> Result<T> {
         let mut conn = self.db.conn().await?;
-        let loaded = store::find(&mut conn, Key::Id(id), Wants::default()).await?;
+        let loaded =
+            store::find(&mut conn, Key::Id(id), Wants { other_open: true, ..Wants::default() })
+                .await?;
         drop(conn);
         let loaded = loaded.ok_or_else(Error::not_found)?;
         if !engine::may_see(&loaded.application, actor) {
             return Err(Error::not_found());
         }
         let definition = self.definition(&loaded.application)?;
-        let context = self.context(definition, &loaded.unit, self.clock.now(), None);
+        let context = self.context(definition, &loaded.unit, self.clock.now(), Some(&loaded));
         show(&seen(&loaded.application, actor, &context, loaded.holder.as_deref()))
     }
 
@@ -713,20 +736,4 @@ fn differing_parts(stored: &Application, replayed: &Application) -> Vec<String> 
             format!("{name}: the row says {value}, the events say {other}")
         })
         .collect()
-}
-
-/// Gives the SHA-256 of an operation and its body: what an idempotency key stands for.
-#[must_use]
-pub fn fingerprint(operation: &str, body: &[u8]) -> [u8; 32] {
-    let mut digest = Sha256::new();
-    digest.update(operation.as_bytes());
-    digest.update([0]);
-    digest.update(body);
-    digest.finalize().into()
-}
-
-/// Tells whether an event moved the application to another state.
-#[must_use]
-pub fn moved(event: &Event) -> bool {
-    event.changes.iter().any(|change| matches!(change, Change::StateEntered { .. }))
 }

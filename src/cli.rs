@@ -50,7 +50,7 @@ pub enum Command {
     Serve(ConfigFile),
     /// Do the background work alone
     ///
-    /// Sends mail, watches deadlines and numbers the audit log, without serving HTTP. Takes the same
+    /// Sends mail and acts on deadlines that have passed, without serving HTTP. Takes the same
     /// configuration as serve.
     #[command(after_long_help = AfterHelp::WORKER)]
     Worker(ConfigFile),

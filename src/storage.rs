@@ -101,15 +101,13 @@ impl Db {
     /// Lends a connection.
     ///
     /// # Errors
-    /// [`ErrorCode::Unavailable`] when none is free in time; [`Error::Internal`] when the database is away.
+    /// [`ErrorCode::Unavailable`] when none is free in time, or the database is away.
     pub async fn conn(&self) -> Result<Conn> {
-        self.pool.get().await.map_err(|error| match error {
-            PoolError::Timeout(_) => Error::refused(
-                ErrorCode::Unavailable,
-                "The service is busy; send the same request again after the stated seconds.",
-            )
-            .with_retry_after(1),
-            other => Error::internal("cannot reach the database", other),
+        self.pool.get().await.map_err(|error| {
+            if !matches!(error, PoolError::Timeout(_)) {
+                tracing::error!(%error, "cannot reach the database");
+            }
+            busy()
         })
     }
 
@@ -130,17 +128,23 @@ impl Instrumentation for StatementCounter {
     }
 }
 
+/// Says that the same request can be sent again.
+fn busy() -> Error {
+    Error::refused(
+        ErrorCode::Unavailable,
+        "The service is busy; send the same request again after the stated seconds.",
+    )
+    .with_retry_after(2)
+}
+
 /// Names the query that failed; the text goes to the log alone.
 fn query_failed(query: &'static str, error: diesel::result::Error) -> Error {
     if let diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::Unknown, info) =
         &error
-        && info.message().contains("statement timeout")
+        && (info.message().contains("statement timeout") || info.message().contains("lock timeout"))
     {
-        return Error::refused(
-            ErrorCode::Unavailable,
-            "The service is busy; send the same request again after the stated seconds.",
-        )
-        .with_retry_after(2);
+        tracing::warn!(query, message = info.message(), "a statement took too long");
+        return busy();
     }
     Error::internal(query, error)
 }

@@ -24,8 +24,8 @@ use self::patience::Patience;
 use crate::clock::SharedClock;
 use crate::domain::event::Job;
 use crate::error::Result;
-use crate::storage::Db;
 use crate::storage::jobs::{self, JobRow};
+use crate::storage::{Db, accounts, applications};
 use crate::telemetry::chain;
 
 /// The kinds of jobs that this version can run.
@@ -34,7 +34,10 @@ const KINDS: [&str; 2] = ["timer", "mail"];
 /// How long done jobs are kept, to look up what happened.
 const KEEP_DONE: TimeDelta = TimeDelta::days(30);
 
-/// How often old jobs are removed.
+/// How long the answers to requests with an idempotency key are kept; the clients' promise is 24 hours.
+const KEEP_ANSWERS: TimeDelta = TimeDelta::hours(48);
+
+/// How often what is old is removed.
 const PRUNE_EVERY: TimeDelta = TimeDelta::hours(1);
 
 /// A job being run.
@@ -212,6 +215,8 @@ impl Worker {
         }
         if now.signed_duration_since(*pruned_at) >= PRUNE_EVERY {
             jobs::prune(&mut conn, now - KEEP_DONE).await?;
+            applications::prune_answers(&mut conn, now - KEEP_ANSWERS).await?;
+            accounts::prune_sessions(&mut conn, now).await?;
             *pruned_at = now;
         }
         let next = jobs::next_run_at(&mut conn, &KINDS).await?;

@@ -351,18 +351,17 @@ pub async fn attach_document(
         Error::invalid(vec![Violation::new("", "incomplete-body", "Send the whole document.")])
     })?;
     let media_type = documents::check(&bytes, &declared)?;
-    // Whose application it is, and whether it takes documents now, is asked before anything is kept.
-    app.casework.see(&caller.actor(), place.id, |_| Ok(())).await?;
-    let size = bytes.len();
-    let digest = app.blobs.put(bytes).await?;
-    let document = Document {
+    let mut document = Document {
         kind: place.kind,
-        digest,
-        size: u64::try_from(size).unwrap_or(u64::MAX),
+        digest: String::new(),
+        size: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
         media_type: media_type.as_str().to_owned(),
         attached_at: app.clock.now(),
     };
     let ask = ask(&request, &caller, Some(version), None);
+    // Whether the application takes this document now is asked before its bytes are kept.
+    app.casework.may_attach(&ask, place.id, &document).await?;
+    document.digest = app.blobs.put(bytes).await?;
     let render = renderer(false, language(&request));
     app.casework.attach(&ask, place.id, &document, &render).await.map(answered)
 }

@@ -92,7 +92,10 @@ fn admit(
     if let Some(identity) = identify(request.headers(), app)? {
         request.extensions_mut().insert(identity);
     }
-    let Some(route) = route else { return Ok(None) };
+    let Some(route) = route else {
+        // The router would also find percent-encoded spellings of our paths, past the budgets below: there are none.
+        return if request.path().contains('%') { Err(Error::not_found()) } else { Ok(None) };
+    };
     if request.method() == Method::OPTIONS {
         return Ok(Some(HttpResponse::NoContent().finish()));
     }

@@ -18,10 +18,10 @@ use super::views::{
     ChargeView, GroundView, InformationView, UnitView, grounds, text, waits_for, wording,
 };
 use crate::app::App;
-use crate::domain::application::{Decision, InformationItem, Proposal};
+use crate::domain::application::{Decision, InformationItem};
 use crate::domain::calendar::Calendar;
 use crate::domain::clock::StatutoryClock;
-use crate::domain::permit::{Permit, PermitNumber};
+use crate::domain::permit::{PermitNumber, PermitStatus};
 use crate::domain::reference::Reference;
 use crate::domain::workflow::definition::{CheckSource, Definition, FeePosition};
 use crate::domain::workflow::diagram;
@@ -114,7 +114,7 @@ pub struct DetailsView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 10, example = "refused")]
     pub decision: Option<&'static str>,
-    /// On what grounds it was refused.
+    /// On what grounds it was refused, or the permit annulled.
     pub grounds: Vec<GroundView>,
     /// The permit's number, once issued.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,8 +137,6 @@ pub struct ValidityView {
     /// The first day on which it was not valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invalid_since: Option<NaiveDate>,
-    /// Codes of the grounds, for an annulled permit.
-    pub grounds: Vec<String>,
     /// Code of the federal subject in which it is valid.
     #[schema(max_length = 2, example = "77")]
     pub territory: String,
@@ -400,7 +398,7 @@ pub async fn show_status(
         due_on: row.due_on,
         clock: clock.as_ref(),
         information: &information,
-        permit: None,
+        permit_days: row.permit_ends_on.map(|ends_on| (row.permit_paid_through, ends_on)),
         time_zone: row.time_zone.parse().unwrap_or(Tz::UTC),
         now: app.clock.now(),
     }
@@ -433,7 +431,7 @@ struct Stand<'a> {
     due_on: Option<NaiveDate>,
     clock: Option<&'a StatutoryClock>,
     information: &'a [InformationItem],
-    permit: Option<&'a Permit>,
+    permit_days: Option<(Option<NaiveDate>, NaiveDate)>,
     time_zone: Tz,
     now: DateTime<Utc>,
 }
@@ -448,7 +446,7 @@ impl Stand<'_> {
             since: self.since.with_timezone(&self.time_zone).date_naive(),
             due_on,
             information: self.information,
-            permit: self.permit,
+            permit_days: self.permit_days,
         };
         StatusView {
             reference: self.reference,
@@ -464,7 +462,8 @@ impl Stand<'_> {
             submitted_at: self.submitted_at,
             due_on,
             act_by: definition.state(self.state).and_then(|one| act_by(one, bases, calendar)),
-            clock_stopped: self.clock.is_some_and(|clock| clock.suspended_since().is_some()),
+            clock_stopped: running
+                && self.clock.is_some_and(|clock| clock.suspended_since().is_some()),
             overdue: due_on.is_some_and(|due| due < today),
         }
     }
@@ -487,14 +486,12 @@ pub async fn show_status_details(
     spend(&request, &app, &app.limits.references, &budget(&reference))?;
     let reference = canonical(&reference);
     let mut conn = app.db.conn().await?;
-    let found = applications::find(&mut conn, Key::Reference(&reference), Wants::default()).await?;
+    // One look at one index, whether the reference or the date is wrong.
+    let id = applications::find_by_birth_date(&mut conn, &reference, factor.birth_date).await?;
+    let id = id.ok_or_else(no_such_reference)?;
+    let found = applications::find(&mut conn, Key::Id(id), Wants::default()).await?;
     drop(conn);
-    let loaded = found
-        .filter(|loaded| {
-            let person = loaded.application.form.person.as_ref();
-            person.is_some_and(|person| person.birth_date == factor.birth_date)
-        })
-        .ok_or_else(no_such_reference)?;
+    let loaded = found.ok_or_else(no_such_reference)?;
     let application = &loaded.application;
     let language = language(&request);
     let definition = definition(&app, &application.track, application.workflow_version)?;
@@ -507,7 +504,7 @@ pub async fn show_status_details(
         due_on: application.due_on,
         clock: application.clock.as_ref(),
         information: &application.information,
-        permit: application.permit.as_ref(),
+        permit_days: application.permit.as_ref().map(|one| (one.paid_through, one.ends_on)),
         time_zone: loaded.unit.time_zone,
         now: app.clock.now(),
     }
@@ -533,7 +530,14 @@ pub async fn show_status_details(
             Some(Decision::Refused { grounds: on, .. }) => {
                 grounds(on, &app.casework.rules().grounds, language)
             }
-            Some(Decision::Granted { .. }) | None => Vec::new(),
+            Some(Decision::Granted { .. }) | None => {
+                match (&application.permit, &application.proposal) {
+                    (Some(permit), Some(proposal)) if permit.status == PermitStatus::Annulled => {
+                        grounds(&proposal.grounds, &app.casework.rules().grounds, language)
+                    }
+                    _ => Vec::new(),
+                }
+            }
         },
         permit: application.permit.as_ref().map(|permit| permit.number.to_string()),
     };
@@ -564,18 +568,11 @@ pub async fn show_permit(app: App, Path(number): Path<String>) -> Result<HttpRes
         ("inForce", Some(paid)) if paid < today => ("lapsed".to_owned(), paid.succ_opt()),
         _ => (row.status.clone(), row.closed_on),
     };
-    let grounds = match (reason.as_str(), row.proposal) {
-        ("annulled", Some(proposal)) => serde_json::from_value::<Proposal>(proposal)
-            .map(|proposal| proposal.grounds.iter().map(ToString::to_string).collect())
-            .map_err(|error| Error::internal("a stored proposal does not decode", error))?,
-        _ => Vec::new(),
-    };
     let view = ValidityView {
         number: row.number,
         valid: reason == "inForce",
         reason,
         invalid_since,
-        grounds,
         territory: row.territory,
         profession: row.profession,
         issued_on: row.issued_on,

@@ -16,7 +16,7 @@ use super::extract::{
 use super::page::{Page, PageQuery};
 use super::views::{AmountView, ApplicationView};
 use crate::app::App;
-use crate::auth::access::{Caller, Office};
+use crate::auth::access::{Caller, Office, Senior};
 use crate::domain::fee::Money;
 use crate::domain::queue::Queue;
 use crate::error::{Error, Result};
@@ -218,14 +218,14 @@ pub async fn release_application(
 
 /// List payments to match
 ///
-/// Lists money that was received and matches no open charge, oldest first.
+/// Lists money that was received and matches no open charge, of any unit, oldest first. For senior officers.
 #[utoipa::path(tag = "office", params(PageQuery), responses(
     (status = 200, description = "A page of payments.", body = WaitingPaymentPage)))]
 #[get("/v1/payments")]
 pub async fn list_waiting_payments(
     app: App,
     request: HttpRequest,
-    caller: Caller<Office>,
+    caller: Caller<Senior>,
     Query(page): Query<PageQuery>,
 ) -> Result<HttpResponse> {
     let _ = caller;

@@ -563,16 +563,20 @@ impl ApplicationView {
                             .date_naive(),
                         due_on,
                         information: &application.information,
-                        permit: application.permit.as_ref(),
+                        permit_days: application
+                            .permit
+                            .as_ref()
+                            .map(|one| (one.paid_through, one.ends_on)),
                     },
                     &seen.rules.calendar,
                 )
             }),
             overdue: due_on.is_some_and(|due| due < seen.today),
-            clock_stopped: application
-                .clock
-                .as_ref()
-                .is_some_and(|clock| clock.suspended_since().is_some()),
+            clock_stopped: !stopped
+                && application
+                    .clock
+                    .as_ref()
+                    .is_some_and(|clock| clock.suspended_since().is_some()),
             escalated_at: application.escalated_at,
             form: FormBody::from(&application.form),
             documents: application

@@ -15,18 +15,26 @@ pub enum Queue {
     Intake,
     /// Taken in, to be checked and decided.
     Checks,
+    /// Granted, waiting for the applicant's money.
+    Payment,
     /// Ready to be handed over.
     Handover,
     /// Annulment proposed, to be confirmed or turned down.
     Annulments,
-    /// Past the date that the law promises.
+    /// Past the date that the law promises, or escalated because another deadline has passed.
     Overdue,
 }
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Self; 5] =
-        [Self::Intake, Self::Checks, Self::Handover, Self::Annulments, Self::Overdue];
+    pub const ALL: [Self; 6] = [
+        Self::Intake,
+        Self::Checks,
+        Self::Payment,
+        Self::Handover,
+        Self::Annulments,
+        Self::Overdue,
+    ];
 
     /// Gives the queue's name as it stands in URLs, in JSON and in the database.
     #[must_use]
@@ -34,6 +42,7 @@ impl Queue {
         match self {
             Self::Intake => "intake",
             Self::Checks => "checks",
+            Self::Payment => "payment",
             Self::Handover => "handover",
             Self::Annulments => "annulments",
             Self::Overdue => "overdue",
@@ -46,9 +55,10 @@ impl Queue {
         match self {
             Self::Intake => "To be taken in",
             Self::Checks => "To be checked and decided",
+            Self::Payment => "Granted, waiting to be paid",
             Self::Handover => "Ready to be handed over",
             Self::Annulments => "Annulments to be confirmed",
-            Self::Overdue => "Past the date that the law promises",
+            Self::Overdue => "Past the date that the law promises, or escalated",
         }
     }
 
@@ -63,25 +73,18 @@ impl Queue {
     #[must_use]
     pub fn of(definition: &Definition, state: &str) -> Option<Self> {
         let state = definition.state(state)?;
-        // A permit that is ready waits for its holder, and for the officer who will hand it over.
-        if state.awaits != Some(Awaited::Office) && state.phase != Phase::Issuance {
+        // What was granted waits for the applicant's money and hand, and for the officer who books and hands over.
+        let granted = matches!(state.phase, Phase::Fee | Phase::Issuance);
+        if state.awaits != Some(Awaited::Office) && !granted {
             return None;
         }
         match state.phase {
             Phase::Submission => Some(Self::Intake),
-            Phase::Checks | Phase::Fee => Some(Self::Checks),
+            Phase::Checks => Some(Self::Checks),
+            Phase::Fee => Some(Self::Payment),
             Phase::Issuance => Some(Self::Handover),
             Phase::InForce => Some(Self::Annulments),
             Phase::Closed => None,
-        }
-    }
-
-    /// Gives the stored queue that this one looks at, and whether only what is overdue.
-    #[must_use]
-    pub const fn stored(self) -> (&'static str, bool) {
-        match self {
-            Self::Overdue => (Self::Checks.name(), true),
-            Self::Intake | Self::Checks | Self::Handover | Self::Annulments => (self.name(), false),
         }
     }
 }

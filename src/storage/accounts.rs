@@ -213,21 +213,15 @@ pub async fn find_by_email(db: &Db, email: &str) -> Result<Option<Credentials>> 
         .transpose()
 }
 
-/// Finds an account.
+/// Removes sessions that are over, with their refresh tokens; gives how many.
 ///
 /// # Errors
-/// [`Error::Internal`] when the database fails, [`Error::Corrupt`] when the row does not decode.
-pub async fn find(db: &Db, id: Uuid) -> Result<Option<Account>> {
-    let mut conn = db.conn().await?;
-    let conn: &mut AsyncPgConnection = &mut conn;
-    let row: Option<AccountRow> = accounts::table
-        .find(id)
-        .select(ACCOUNT)
-        .first(conn)
+/// [`Error::Internal`] when the database fails.
+pub async fn prune_sessions(conn: &mut AsyncPgConnection, now: DateTime<Utc>) -> Result<usize> {
+    diesel::delete(sessions::table.filter(sessions::expires_at.lt(now)))
+        .execute(conn)
         .await
-        .optional()
-        .map_err(failed("cannot find an account"))?;
-    row.map(AccountRow::decode).transpose()
+        .map_err(failed("cannot remove sessions that are over"))
 }
 
 /// A session to be, with its first refresh token.

@@ -13,7 +13,7 @@ use chrono_tz::Tz;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel::{OptionalExtension, QueryDsl as _, QueryResult, Queryable};
+use diesel::{ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryResult, Queryable};
 use diesel_async::RunQueryDsl;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -22,8 +22,8 @@ use uuid::Uuid;
 
 pub use self::claim::{ClaimNext, Claimed, claim_next};
 pub use self::queue::{
-    Place, PublicPermitRow, StatusRow, SummaryRow, count_queues, find_permit, find_status,
-    list_of_applicant, list_queue,
+    Place, PublicPermitRow, StatusRow, SummaryRow, count_queues, find_by_birth_date, find_permit,
+    find_status, list_of_applicant, list_queue,
 };
 pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply};
 use super::schema::idempotency_keys as k;
@@ -141,6 +141,17 @@ pub async fn find_kept_answer(
 }
 
 type KeptRow = (Vec<u8>, i32, Option<String>, Option<String>, String);
+/// Removes the answers kept before an instant; gives how many. They hold what an application held: personal data.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn prune_answers(conn: &mut Conn, before: DateTime<Utc>) -> Result<usize> {
+    diesel::delete(k::table.filter(k::created_at.lt(before)))
+        .execute(conn)
+        .await
+        .map_err(|e| query_failed("applications::prune_answers", e))
+}
+
 /// Finds a unit and, for an account's idempotency key, the answer kept for it; one statement.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ struct Latest {
 /// Checks that the database answers and has the newest migration of this binary.
 ///
 /// # Errors
-/// [`ErrorCode::Unavailable`] when it is not migrated or busy, [`Error::Internal`] when it is away.
+/// [`ErrorCode::Unavailable`] when it is away, busy or not migrated.
 pub async fn ready(db: &Db) -> Result<()> {
     let latest: Latest =
         diesel::sql_query("SELECT max(version) AS version FROM __diesel_schema_migrations")

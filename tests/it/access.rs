@@ -25,6 +25,7 @@ const ANYONE: Option<&[Person]> = None;
 const ACCOUNTS: Option<&[Person]> = Some(&ROLES);
 const APPLICANTS: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER]);
 const OFFICE: Option<&[Person]> = Some(&[OFFICER, SENIOR]);
+const SENIORS: Option<&[Person]> = Some(&[SENIOR]);
 const COUNTER: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR]);
 const READERS: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR, AUDITOR]);
 const AUDITORS: Option<&[Person]> = Some(&[AUDITOR]);
@@ -61,7 +62,7 @@ const TABLE: [(&str, Option<&[Person]>); 33] = [
     ("claim_next", OFFICE),
     ("claim_application", OFFICE),
     ("release_application", OFFICE),
-    ("list_waiting_payments", OFFICE),
+    ("list_waiting_payments", SENIORS),
     ("list_events", AUDITORS),
 ];
 

@@ -600,7 +600,7 @@ async fn money_that_matches_nothing_waits_for_an_officer() {
         assert_eq!(reply.json(), json!({ "outcome": "known" }), "{id}");
     }
     assert_eq!(app.state(&case.id).await, "awaitingDuty");
-    let list = app.get("/v1/payments").by(OFFICER).send().await.expect(200).json();
+    let list = app.get("/v1/payments").by(SENIOR).send().await.expect(200).json();
     let items = list["items"].as_array().unwrap();
     assert_eq!(items.len(), 3, "{list}");
     assert!(items.iter().all(|one| one["amount"]["kopecks"] == 100 && one["payer"] == "A B"));
@@ -668,8 +668,10 @@ async fn a_cursor_is_good_for_the_list_that_gave_it() {
         let reply = app.get(&path).by(EMPLOYER).send().await.expect(400);
         assert_eq!(refused(&reply), expected, "{path}");
     }
-    for list in ["/v1/queues/intake/applications", "/v1/payments"] {
-        let reply = app.get(&with(list, &mine)).by(PETERSBURG_OFFICER).send().await.expect(400);
+    for (list, reader) in
+        [("/v1/queues/intake/applications", PETERSBURG_OFFICER), ("/v1/payments", SENIOR)]
+    {
+        let reply = app.get(&with(list, &mine)).by(reader).send().await.expect(400);
         assert_eq!(refused(&reply), expected, "{list}");
     }
     let reply = app.get(&with("/v1/applications", &mine)).by(EMPLOYER).send().await.expect(200);

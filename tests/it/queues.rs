@@ -38,8 +38,10 @@ fn expected(office: &Office, all: &[Application], queue: Queue) -> Vec<Uuid> {
         .filter(|one| {
             let definition = office.rules.definition(&one.track, one.workflow_version).unwrap();
             let home = Queue::of(definition, &one.state);
-            let overdue = one.due_on.is_some_and(|due| due < office.today());
-            home == Some(queue) || queue == Queue::Overdue && home == Some(Queue::Checks) && overdue
+            let late = one.due_on.is_some_and(|due| due < office.today());
+            let overdue =
+                home.is_some() && one.escalated_at.is_some() || home == Some(Queue::Checks) && late;
+            home == Some(queue) || queue == Queue::Overdue && overdue
         })
         .collect();
     waiting.sort_by_key(|one| (one.due_on.is_none(), one.due_on, one.submitted_at, one.id));

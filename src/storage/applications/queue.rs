@@ -4,7 +4,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel::{ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryResult, Queryable};
+use diesel::{
+    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension, QueryDsl as _,
+    QueryResult, Queryable,
+};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use uuid::Uuid;
@@ -21,20 +24,23 @@ pub(super) fn walk_predicate<'b>(
     now: &'b DateTime<Utc>,
     mut out: AstPass<'_, 'b, Pg>,
 ) -> QueryResult<()> {
-    let (stored, overdue) = queue.stored();
     out.push_sql("a.unit_code = ");
     out.push_bind_param::<Text, str>(unit)?;
-    // A literal of ours: the planner then knows the partial index and the queue's share of the table.
-    out.push_sql(" AND a.queue = '");
-    out.push_sql(stored);
-    out.push_sql("'");
-    if overdue {
-        out.push_sql(" AND coalesce(a.due_on, 'infinity') < (SELECT (");
-        out.push_bind_param::<Timestamptz, _>(now)?;
-        out.push_sql(" AT TIME ZONE time_zone)::date FROM units WHERE code = ");
-        out.push_bind_param::<Text, str>(unit)?;
-        out.push_sql(")");
+    // Literals of ours: the planner then knows the partial indexes and each queue's share of the table.
+    if queue != Queue::Overdue {
+        out.push_sql(" AND a.queue = '");
+        out.push_sql(queue.name());
+        out.push_sql("'");
+        return Ok(());
     }
+    out.push_sql(
+        " AND a.queue IS NOT NULL AND (a.escalated_at IS NOT NULL OR (a.queue = 'checks' \
+         AND coalesce(a.due_on, 'infinity') < (SELECT (",
+    );
+    out.push_bind_param::<Timestamptz, _>(now)?;
+    out.push_sql(" AT TIME ZONE time_zone)::date FROM units WHERE code = ");
+    out.push_bind_param::<Text, str>(unit)?;
+    out.push_sql(")))");
     Ok(())
 }
 
@@ -280,6 +286,10 @@ pub struct StatusRow {
     pub clock: Option<Value>,
     /// What the applicant was asked for.
     pub information: Value,
+    /// The permit's last paid day.
+    pub permit_paid_through: Option<NaiveDate>,
+    /// The permit's last day.
+    pub permit_ends_on: Option<NaiveDate>,
     /// Unit's name.
     pub unit_title: String,
     /// Unit's time zone.
@@ -293,6 +303,7 @@ pub struct StatusRow {
 pub async fn find_status(conn: &mut Conn, reference: &str) -> Result<Option<StatusRow>> {
     a::table
         .inner_join(u::table)
+        .left_join(p::table)
         .filter(a::reference.eq(reference))
         .select((
             a::track,
@@ -303,6 +314,8 @@ pub async fn find_status(conn: &mut Conn, reference: &str) -> Result<Option<Stat
             a::due_on,
             a::clock,
             a::information,
+            p::paid_through.nullable(),
+            p::ends_on.nullable(),
             u::title,
             u::time_zone,
         ))
@@ -310,6 +323,25 @@ pub async fn find_status(conn: &mut Conn, reference: &str) -> Result<Option<Stat
         .await
         .optional()
         .map_err(|e| query_failed("applications::find_status", e))
+}
+
+/// Finds an application by its canonical reference and the worker's date of birth together.
+///
+/// # Errors
+/// [`crate::error::Error::Internal`] when the database fails.
+pub async fn find_by_birth_date(
+    conn: &mut Conn,
+    reference: &str,
+    birth_date: NaiveDate,
+) -> Result<Option<Uuid>> {
+    a::table
+        .filter(a::reference.eq(reference))
+        .filter(a::birth_date.eq(birth_date))
+        .select(a::id)
+        .first(conn)
+        .await
+        .optional()
+        .map_err(|e| query_failed("applications::find_by_birth_date", e))
 }
 
 /// A permit as the public may see it: no personal data.
@@ -331,8 +363,6 @@ pub struct PublicPermitRow {
     pub ends_on: NaiveDate,
     /// First day on which it is not in force.
     pub closed_on: Option<NaiveDate>,
-    /// Why it was annulled: the proposal with its grounds.
-    pub proposal: Option<Value>,
     /// Time zone of the unit that issued it.
     pub time_zone: String,
 }
@@ -354,7 +384,6 @@ pub async fn find_permit(conn: &mut Conn, number: &str) -> Result<Option<PublicP
             p::paid_through,
             p::ends_on,
             p::closed_on,
-            a::proposal,
             u::time_zone,
         ))
         .first(conn)

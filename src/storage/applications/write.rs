@@ -100,8 +100,10 @@ pub async fn apply(conn: &mut Conn, write: &Write<'_>) -> Result<Applied> {
                 )),
             }
         }
-        // A deadlock ends one of its two statements: like a lost race, it is decided anew.
-        Err(DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) => {
+        // A deadlock ends one of its two statements: like a lost race, it is decided anew. Diesel has no kind for it.
+        Err(DieselError::DatabaseError(DatabaseErrorKind::Unknown, info))
+            if info.message() == "deadlock detected" =>
+        {
             Ok(Applied::LostRace)
         }
         Err(error) => Err(query_failed("applications::apply", error)),

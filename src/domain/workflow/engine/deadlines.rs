@@ -6,8 +6,7 @@ use super::{Context, Rejection};
 use crate::domain::application::{Application, InformationItem};
 use crate::domain::calendar::{Calendar, MissingYear};
 use crate::domain::event::{Job, Scheduled};
-use crate::domain::permit::Permit;
-use crate::domain::workflow::definition::{Awaited, Deadline, DeadlineBasis, State};
+use crate::domain::workflow::definition::{Awaited, CommandName, Deadline, DeadlineBasis, State};
 
 /// What a state's deadlines count from.
 #[derive(Debug, Clone, Copy)]
@@ -18,8 +17,8 @@ pub struct Bases<'a> {
     pub due_on: Option<NaiveDate>,
     /// What the applicant was asked for.
     pub information: &'a [InformationItem],
-    /// The permit.
-    pub permit: Option<&'a Permit>,
+    /// The permit's last paid day, where months are paid, and its last day.
+    pub permit_days: Option<(Option<NaiveDate>, NaiveDate)>,
 }
 
 /// Gives the last day that still counts; `None` when nothing is due at present.
@@ -28,7 +27,7 @@ fn day(
     bases: Bases<'_>,
     calendar: &Calendar,
 ) -> Result<Option<NaiveDate>, MissingYear> {
-    let Bases { since, due_on, information, permit } = bases;
+    let Bases { since, due_on, information, permit_days } = bases;
     Ok(match basis {
         DeadlineBasis::CalendarDays(days) => since.checked_add_days(Days::new(u64::from(days))),
         DeadlineBasis::WorkingDays(days) => Some(calendar.add_working_days(since, days)?),
@@ -37,9 +36,9 @@ fn day(
             information.iter().filter(|item| item.is_open()).map(|item| item.due_on).max()
         }
         DeadlineBasis::PaidThrough => {
-            permit.and_then(|one| one.paid_through.filter(|paid| *paid < one.ends_on))
+            permit_days.and_then(|(paid, ends_on)| paid.filter(|paid| *paid < ends_on))
         }
-        DeadlineBasis::PermitEnds => permit.map(|one| one.ends_on),
+        DeadlineBasis::PermitEnds => permit_days.map(|(_, ends_on)| ends_on),
     })
 }
 
@@ -50,7 +49,9 @@ pub fn act_by(state: &State, bases: Bases<'_>, calendar: &Calendar) -> Option<Na
     if state.awaits != Some(Awaited::Applicant) {
         return None;
     }
-    let days = state.deadlines.iter().filter_map(|one| day(one.basis, bases, calendar).ok());
+    // An escalation tells the office; what the applicant has to do can still be done.
+    let deadlines = state.deadlines.iter().filter(|one| one.command != CommandName::Escalate);
+    let days = deadlines.filter_map(|one| day(one.basis, bases, calendar).ok());
     days.flatten().min()
 }
 
@@ -64,7 +65,7 @@ pub(super) fn date(
         since: context.local_date(application.state_since),
         due_on: application.due_on,
         information: &application.information,
-        permit: application.permit.as_ref(),
+        permit_days: application.permit.as_ref().map(|one| (one.paid_through, one.ends_on)),
     };
     day(deadline.basis, bases, &context.rules.calendar)
         .map_err(|missing| Rejection::RuleMissing(missing.to_string()))

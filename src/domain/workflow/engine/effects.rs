@@ -1,6 +1,6 @@
 //! What is done: each effect adds changes to the event, seeing what the ones before it changed.
 
-use chrono::Days;
+use chrono::{Days, NaiveDate};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -97,7 +97,10 @@ impl Draft<'_> {
             Effect::SuspendClock => {
                 self.move_clock(|clock| clock.suspend(today, "informationRequested"))
             }
-            Effect::ResumeClock => self.move_clock(|clock| clock.resume(today)),
+            Effect::ResumeClock => {
+                let on = self.resumes_on(today);
+                self.move_clock(|clock| clock.resume(on))
+            }
             Effect::OpenChecks => self.open_checks(),
             Effect::RecordFinding => self.record_finding(),
             Effect::OverrideFinding => self.override_finding(),
@@ -206,6 +209,17 @@ impl Draft<'_> {
         let Some(clock) = &self.after.clock else { return Ok(()) };
         let clock = moved(clock).map_err(|error| Rejection::RuleMissing(error.to_string()))?;
         self.set_clock(clock)
+    }
+
+    /// Gives the day on which the clock goes on: today, or, where nobody answered, the last day on which he could have.
+    ///
+    /// The timer comes after that day, and late when it was down; the law's days do not wait for it.
+    fn resumes_on(&self, today: NaiveDate) -> NaiveDate {
+        if !matches!(self.event.actor, Actor::Timer) {
+            return today;
+        }
+        let unanswered = self.after.information.iter().filter(|item| item.answer.is_none());
+        unanswered.map(|item| item.due_on).max().map_or(today, |due| due.min(today))
     }
 
     fn open_checks(&mut self) -> Result<(), Rejection> {
@@ -418,17 +432,25 @@ impl Draft<'_> {
         let form = &self.after.form;
         let person = form.person.as_ref().ok_or_else(|| missing("a permit needs a holder"))?;
         let issued_on = self.context.today();
-        let ends_on = match rule.term {
+        let longest = match rule.term {
             PermitTerm::Months(months) => add_months(issued_on, months),
             PermitTerm::ContractUpToYears(years) => {
                 let longest = add_months(issued_on, years * 12);
-                form.contract
-                    .as_ref()
-                    .and_then(|contract| contract.ends_on)
-                    .map_or(longest, |end| end.min(longest))
-                    .max(issued_on)
+                let contract = form.contract.as_ref().and_then(|contract| contract.ends_on);
+                contract.map_or(longest, |end| end.min(longest))
             }
         };
+        // A permit outlives neither the contract nor the passport it is issued on.
+        let ends_on = form.passport.as_ref().map_or(longest, |one| one.expires_on.min(longest));
+        if ends_on < issued_on {
+            return Err(Rejection::Misfits(vec![Misfit {
+                pointer: "/command".into(),
+                code: "nothing-left-of-the-term",
+                detail: format!(
+                    "The contract or the passport ended on {ends_on}; it must be renewed first."
+                ),
+            }]));
+        }
         let paid_through = rule
             .paid_by
             .as_ref()
