@@ -6,6 +6,7 @@ use propusk::clock::Clock;
 use propusk::domain::application::Application;
 use propusk::domain::queue::Queue;
 use propusk::domain::workflow::command::Command;
+use propusk::domain::workflow::definition::CommandName;
 use propusk::storage::applications::{
     Place, SummaryRow, count_queues, list_of_applicant, list_queue,
 };
@@ -99,7 +100,9 @@ async fn what_a_queue_lists_counts_and_gives_out_is_the_same_after_any_commands(
         }
     }
     assert!(given >= 5, "only {given} were given out");
-    assert!(Queue::ALL.iter().all(|queue| seen.get(queue.name()) > Some(&0)), "{seen:?}");
+    // Random steps hardly ever leave a patent granted and unpaid; the next test does so on purpose.
+    let walked = Queue::ALL.iter().filter(|queue| **queue != Queue::Payment);
+    assert!(walked.into_iter().all(|queue| seen.get(queue.name()) > Some(&0)), "{seen:?}");
 }
 
 #[tokio::test]
@@ -162,4 +165,20 @@ async fn a_list_is_one_statement_however_long() {
     }
     assert_eq!(leafed, newest_first);
     assert!(list_of_applicant(&mut conn, office.employer.id, None, 50).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_granted_waits_for_its_money_and_is_overdue_once_it_was_escalated() {
+    let office = Office::open().await;
+    let id = office.checked("patent", "FA1234567").await;
+    office.give(&office.boris, id, Command::Grant).await.unwrap();
+    let ids = |rows: Vec<SummaryRow>| rows.iter().map(|row| row.id).collect::<Vec<_>>();
+    assert_eq!(ids(list(&office, "77", Queue::Payment, 10).await), [id]);
+    assert!(list(&office, "77", Queue::Overdue, 10).await.is_empty());
+    office.clock.advance(chrono::TimeDelta::days(31));
+    office.casework.deadline(id, CommandName::Escalate).await.unwrap();
+    assert_eq!(ids(list(&office, "77", Queue::Overdue, 10).await), [id]);
+    let ask = office.anna.ask_with_key("next");
+    let answer = office.casework.claim_next(&ask, "77", Queue::Overdue, &render).await.unwrap();
+    assert_eq!(answer.unwrap().body, id.to_string());
 }
