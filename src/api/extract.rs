@@ -315,6 +315,18 @@ pub fn fingerprint(request: &HttpRequest) -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// Gives the key of an address's budgets. One subscriber has a whole /64 of IPv6: it is one caller.
+#[must_use]
+pub fn budget_of(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
 /// The caller's address, as far as the trusted proxies tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub IpAddr);
@@ -366,8 +378,12 @@ pub fn versioned<V: serde::Serialize>(
     version: i32,
     if_none_match: &IfNoneMatch,
 ) -> HttpResponse {
+    let vary = (header::VARY, "Accept-Language, Authorization");
     if if_none_match.has(version) {
-        return HttpResponse::NotModified().insert_header((header::ETAG, etag(version))).finish();
+        return HttpResponse::NotModified()
+            .insert_header((header::ETAG, etag(version)))
+            .insert_header(vary)
+            .finish();
     }
-    HttpResponse::Ok().insert_header((header::ETAG, etag(version))).json(view)
+    HttpResponse::Ok().insert_header((header::ETAG, etag(version))).insert_header(vary).json(view)
 }

@@ -17,7 +17,7 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, web};
 use tracing::Instrument as _;
 
-use super::extract::ClientAddress;
+use super::extract::{ClientAddress, budget_of};
 use super::limits::Decision;
 use super::openapi::{self, Operation, Route};
 use super::problem;
@@ -110,7 +110,7 @@ fn admit(
         return Err(unauthenticated());
     }
     if operation.lookup {
-        let decision = app.limits.lookups.take(&address.to_string(), app.clock.now());
+        let decision = app.limits.lookups.take(&budget_of(address), app.clock.now());
         request.extensions_mut().insert(decision.clone());
         decision.check()?;
     }

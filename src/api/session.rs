@@ -14,7 +14,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::Validate;
 
-use super::extract::{ClientAddress, Json};
+use super::extract::{ClientAddress, Json, budget_of};
 use super::limits::Limiter;
 use crate::app::App;
 use crate::auth::access::{AnyUser, Caller};
@@ -118,7 +118,7 @@ pub async fn open_session(
     Json(login): Json<LoginRequest>,
 ) -> Result<HttpResponse> {
     let email = login.email.trim().to_lowercase();
-    spend(&request, &app, &app.limits.logins, &address.0.to_string())?;
+    spend(&request, &app, &app.limits.logins, &budget_of(address.0))?;
     spend(&request, &app, &app.limits.accounts, &email)?;
     let found = accounts::find_by_email(&app.db, &email).await?;
     let (account, hash) = found.map(|one| (one.account, one.password_hash)).unzip();
@@ -154,7 +154,7 @@ pub async fn refresh_session(
     address: ClientAddress,
     Json(refresh): Json<RefreshRequest>,
 ) -> Result<HttpResponse> {
-    spend(&request, &app, &app.limits.logins, &address.0.to_string())?;
+    spend(&request, &app, &app.limits.logins, &budget_of(address.0))?;
     let digest = Sha256::digest(refresh.refresh_token.as_bytes()).into();
     let (token, next) = new_token(&app);
     let reused =
