@@ -14,9 +14,13 @@ use crate::clock::Clock;
 use crate::domain::actor::{Actor, Role};
 use crate::error::{Error, ErrorCode, Result, Violation};
 use crate::storage::Db;
-use crate::storage::accounts::{self, NewAccount, PlainEvent};
+use crate::storage::accounts::{self, NewAccount};
+use crate::storage::events::PlainEvent;
 
 use self::passwords::Passwords;
+
+/// Under which name the log shows whoever works at the command line.
+pub const OPERATOR: &str = "operator";
 
 /// Who is calling, as a valid access token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,15 +100,13 @@ pub async fn add_user(
         password_hash: passwords.hash(user.password, salt).await?,
         created_at: clock.now(),
     };
-    let event = PlainEvent {
-        id: clock.new_id(),
-        at: account.created_at,
-        kind: "accountAdded",
-        actor: by.map(|identity| identity.account),
-        actor_role: by.map_or(Role::Administrator, |identity| identity.role).name(),
-        unit: account.unit.clone(),
-        content: serde_json::json!({ "account": account.id, "role": account.role }),
-    };
+    let role = by.map_or(OPERATOR, |identity| identity.role.name());
+    let content = serde_json::json!({ "account": account.id, "role": account.role });
+    let mut event =
+        PlainEvent::now(clock, "accountAdded", role, content).in_unit(account.unit.clone());
+    if let Some(identity) = by {
+        event = event.by(identity.account);
+    }
     accounts::insert(db, &account, &event).await?;
     Ok(account.id)
 }

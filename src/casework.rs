@@ -181,7 +181,7 @@ impl Casework {
         let mut random = [0u8; 8];
         self.clock.fill(&mut random);
         let opening =
-            Opening { id: self.clock.new_id(), reference: Reference::from_random(random), form };
+            Opening { id: self.clock.id_at(now), reference: Reference::from_random(random), form };
         let context = self.context(definition, &unit, now, None);
         let step = engine::open(opening, &ask.actor, &context).map_err(refusal)?;
         let answer = Self::answer(ask, 201, &step, &context, None, render)?;
@@ -324,7 +324,8 @@ impl Casework {
                 actor: &ask.actor,
                 now,
                 until: now + self.lease,
-                event: self.clock.new_id(),
+                event: self.clock.id_at(now),
+                salt: self.clock.salt(),
                 key: (&idempotency.key, &idempotency.fingerprint),
             },
         )
@@ -430,14 +431,9 @@ impl Casework {
                     Err(_) => {}
                 }
             }
-            let known = payments::insert_waiting(
-                &mut conn,
-                self.clock.new_id(),
-                self.clock.new_id(),
-                payment,
-                self.clock.now(),
-            )
-            .await?;
+            let event = payments::received(&*self.clock, payment);
+            let id = self.clock.new_id();
+            let known = payments::insert_waiting(&mut conn, id, payment, &event).await?;
             return Ok(if known { Received::Waiting } else { Received::Known });
         }
         Err(busy())
@@ -532,7 +528,9 @@ impl Casework {
             payment,
             recorded_by: ask.actor.account(),
         });
-        let applied = store::apply(conn, &Write { step, payment, answer: kept }).await?;
+        let applied =
+            store::apply(conn, &Write { step, payment, answer: kept, salt: self.clock.salt() })
+                .await?;
         if applied == Applied::Written && !step.schedule.is_empty() {
             (self.wake)();
         }
@@ -610,7 +608,7 @@ impl Casework {
             lease: self.lease,
             other_open: loaded.is_some_and(|loaded| loaded.other_open),
             supplies: Supplies {
-                event: self.clock.new_id(),
+                event: self.clock.id_at(now),
                 charge: self.clock.new_id(),
                 charge_serial: loaded.and_then(|loaded| loaded.charge_serial),
                 permit_serial: loaded.and_then(|loaded| loaded.permit_serial),

@@ -25,8 +25,9 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::{CommandConfig, Config, ConfigErrors, LogConfig};
 use crate::domain::actor::Role;
 use crate::error::Error;
-use crate::storage::accounts::{PlainEvent, Unit};
+use crate::storage::accounts::Unit;
 use crate::storage::applications::{self, Key, Wants};
+use crate::storage::events::PlainEvent;
 use crate::storage::{Conn, Db, DbOptions, audit, definitions, migrate};
 use crate::{demo, telemetry};
 
@@ -471,15 +472,11 @@ async fn unit_add(args: UnitAddArgs) -> Result<(), Failure> {
     }
     let unit =
         Unit { code: args.code, title: args.title, region: args.region, time_zone: args.time_zone };
-    let event = PlainEvent {
-        id: SystemClock.new_id(),
-        at: SystemClock.now(),
-        kind: "unitAdded",
-        actor: None,
-        actor_role: "operator",
-        unit: Some(unit.code.clone()),
-        content: serde_json::json!({ "title": unit.title, "region": unit.region, "timeZone": unit.time_zone }),
-    };
+    let content = serde_json::json!({
+        "title": unit.title, "region": unit.region, "timeZone": unit.time_zone,
+    });
+    let event = PlainEvent::now(&SystemClock, "unitAdded", auth::OPERATOR, content)
+        .in_unit(Some(unit.code.clone()));
     match migrate::add_unit(config.database.owner_url.expose(), &unit, &event).await {
         Ok(()) => {
             println!("added the office {} ({})", unit.code, unit.title);

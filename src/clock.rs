@@ -18,11 +18,23 @@ pub trait Clock: Send + Sync + 'static {
     /// Fills `bytes` with randomness fit for secrets (the system's generator in production).
     fn fill(&self, bytes: &mut [u8]);
 
+    /// Gives a salt for a commitment.
+    fn salt(&self) -> [u8; 32] {
+        let mut salt = [0; 32];
+        self.fill(&mut salt);
+        salt
+    }
+
     /// Gives a new version 7 UUID (RFC 9562): time of [`Clock::now`], the rest random.
     fn new_id(&self) -> Uuid {
+        self.id_at(self.now())
+    }
+
+    /// Gives a new version 7 UUID of an instant: what happened then sorts and is found by it.
+    fn id_at(&self, at: DateTime<Utc>) -> Uuid {
         let mut random = [0u8; 10];
         self.fill(&mut random);
-        let millis = u64::try_from(self.now().timestamp_millis()).unwrap_or(0);
+        let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0);
         uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
     }
 }

@@ -88,9 +88,10 @@ pub struct EventView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 60, example = "checking")]
     pub to: Option<String>,
-    /// What was asked and what it changed.
-    #[schema(value_type = Object)]
-    pub content: serde_json::Value,
+    /// What was asked and what it changed; absent once the person's data is erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub content: Option<serde_json::Value>,
 }
 
 impl From<EventRow> for EventView {
@@ -107,7 +108,7 @@ impl From<EventRow> for EventView {
             command: row.command,
             from: row.from_state,
             to: row.to_state,
-            content: row.content,
+            content: row.content.and_then(|text| serde_json::from_str(&text).ok()),
         }
     }
 }

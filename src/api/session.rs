@@ -22,7 +22,8 @@ use crate::auth::tokens::LIFETIME;
 use crate::auth::{Identity, refused_login};
 use crate::domain::actor::Role;
 use crate::error::{Error, ErrorCode, Result};
-use crate::storage::accounts::{self, Account, NewSession, PlainEvent, Rotation};
+use crate::storage::accounts::{self, Account, NewSession, Rotation};
+use crate::storage::events::PlainEvent;
 
 /// How long a session can go on without a new log-in.
 pub const SESSION_LIFETIME: TimeDelta = TimeDelta::days(14);
@@ -202,15 +203,10 @@ fn new_token(app: &App) -> (String, [u8; 32]) {
 }
 
 fn event(app: &App, kind: &'static str, session: Uuid, account: &Account) -> PlainEvent {
-    PlainEvent {
-        id: app.clock.new_id(),
-        at: app.clock.now(),
-        kind,
-        actor: Some(account.id),
-        actor_role: account.role.name(),
-        unit: account.unit.clone(),
-        content: serde_json::json!({ "session": session }),
-    }
+    let content = serde_json::json!({ "session": session });
+    PlainEvent::now(&*app.clock, kind, account.role.name(), content)
+        .by(account.id)
+        .in_unit(account.unit.clone())
 }
 
 fn answer(

@@ -4,7 +4,8 @@ use crate::app::App;
 use crate::auth::{self, NewUser};
 use crate::domain::actor::Role;
 use crate::error::{Error, Result};
-use crate::storage::accounts::{self, PlainEvent, Unit};
+use crate::storage::accounts::{self, Unit};
+use crate::storage::events::PlainEvent;
 use crate::storage::migrate;
 
 /// The password of every account of the demo. It protects nothing: the demo serves this machine alone.
@@ -71,15 +72,11 @@ pub async fn settle(app: &App, owner_url: &str) -> Result<()> {
             region: code.to_owned(),
             time_zone: "Europe/Moscow".to_owned(),
         };
-        let event = PlainEvent {
-            id: app.clock.new_id(),
-            at: app.clock.now(),
-            kind: "unitAdded",
-            actor: None,
-            actor_role: Role::Administrator.name(),
-            unit: Some(code.to_owned()),
-            content: serde_json::json!({ "unit": code }),
-        };
+        let content = serde_json::json!({
+            "title": unit.title, "region": unit.region, "timeZone": unit.time_zone,
+        });
+        let event = PlainEvent::now(&*app.clock, "unitAdded", auth::OPERATOR, content)
+            .in_unit(Some(code.to_owned()));
         accounts::insert_unit(&mut conn, &unit, &event).await?;
     }
     for account in ACCOUNTS {

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use self::story::{Act, Applicant, OFFICERS, Step, Story, local, midnight};
 use super::people::{self, ACCOUNTS};
 use crate::app::{self, App};
+use crate::auth;
 use crate::casework::{Ask, Casework, Seen};
 use crate::clock::{Clock, FixedClock};
 use crate::domain::actor::{Actor, Role};
@@ -29,8 +30,9 @@ use crate::domain::ground::Grounds;
 use crate::domain::workflow::command::{Answer, Command, RequestedItem};
 use crate::domain::workflow::definition::CommandName;
 use crate::error::{Error, Result};
-use crate::storage::accounts::{self, NewAccount, PlainEvent};
+use crate::storage::accounts::{self, NewAccount};
 use crate::storage::applications;
+use crate::storage::events::PlainEvent;
 
 /// A document as small as one can be that the upload rules take.
 pub const PDF: &[u8] =
@@ -224,15 +226,9 @@ async fn add(
         password_hash,
         created_at: app.clock.now(),
     };
-    let event = PlainEvent {
-        id: app.clock.new_id(),
-        at: account.created_at,
-        kind: "accountAdded",
-        actor: None,
-        actor_role: Role::Administrator.name(),
-        unit: account.unit.clone(),
-        content: serde_json::json!({ "account": account.id, "role": account.role }),
-    };
+    let content = serde_json::json!({ "account": account.id, "role": account.role });
+    let event = PlainEvent::now(&*app.clock, "accountAdded", auth::OPERATOR, content)
+        .in_unit(account.unit.clone());
     accounts::insert(&app.db, &account, &event).await?;
     Ok(account.id)
 }

@@ -1,5 +1,7 @@
 //! What happened: an event, and the changes it made. The fold of an application's events is its state.
 
+pub mod sealed;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

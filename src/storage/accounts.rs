@@ -13,31 +13,10 @@ use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use uuid::Uuid;
 
 use super::Db;
-use super::schema::{accounts, events, refresh_tokens, sessions, units};
+use super::events::{self, PlainEvent};
+use super::schema::{accounts, refresh_tokens, sessions, units};
 use crate::domain::actor::Role;
 use crate::error::{Error, ErrorCode, Result};
-
-/// An event that belongs to no application: who did what, outside of casework.
-#[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = events)]
-pub struct PlainEvent {
-    /// The event's id.
-    pub id: Uuid,
-    /// When it happened.
-    pub at: DateTime<Utc>,
-    /// What happened, in the past tense and camelCase.
-    pub kind: &'static str,
-    /// The acting account, if a known one acted.
-    #[diesel(column_name = actor_id)]
-    pub actor: Option<Uuid>,
-    /// Under which name the log shows the actor.
-    pub actor_role: &'static str,
-    /// The unit concerned.
-    #[diesel(column_name = unit_code)]
-    pub unit: Option<String>,
-    /// What was asked and what it changed.
-    pub content: serde_json::Value,
-}
 
 /// A territorial office.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Insertable)]
@@ -140,7 +119,7 @@ pub async fn insert_unit(
 ) -> Result<()> {
     let insert = async |conn: &mut AsyncPgConnection| {
         diesel::insert_into(units::table).values(unit).execute(conn).await?;
-        insert_event(conn, event).await
+        events::insert(conn, event).await
     };
     conn.transaction(insert).await.map_err(refused("A unit with this code exists already."))
 }
@@ -165,7 +144,7 @@ pub async fn insert(db: &Db, account: &NewAccount, event: &PlainEvent) -> Result
             ))
             .execute(conn)
             .await?;
-        insert_event(conn, event).await
+        events::insert(conn, event).await
     };
     conn.transaction(insert)
         .await
@@ -182,17 +161,6 @@ fn refused(taken: &'static str) -> impl Fn(DieselError) -> Error {
         }
         other => Error::internal("cannot insert an account or unit", other),
     }
-}
-
-/// Inserts an event that belongs to no application; for use inside a transaction.
-///
-/// # Errors
-/// The database's.
-pub async fn insert_event(
-    conn: &mut AsyncPgConnection,
-    event: &PlainEvent,
-) -> Result<(), DieselError> {
-    diesel::insert_into(events::table).values(event).execute(conn).await.map(drop)
 }
 
 /// Finds an account that may log in by its address, in lower case.
@@ -256,7 +224,7 @@ pub async fn open_session(db: &Db, session: &NewSession, event: &PlainEvent) -> 
             .execute(conn)
             .await?;
         insert_token(conn, session.id, &session.digest, session.created_at).await?;
-        insert_event(conn, event).await
+        events::insert(conn, event).await
     };
     conn.transaction(open).await.map_err(failed("cannot open a session"))
 }
@@ -345,7 +313,7 @@ pub async fn rotate(
         }
         if fresh.is_none() {
             end(conn, session, now).await?;
-            insert_event(conn, &reused(session, &account)).await?;
+            events::insert(conn, &reused(session, &account)).await?;
             return Ok(Rotation::Reused { session, account });
         }
         if expires_at <= now || !enabled {
@@ -406,7 +374,7 @@ pub async fn end_session(
     let conn: &mut AsyncPgConnection = &mut conn;
     let finish = async |conn: &mut AsyncPgConnection| {
         if end(conn, session, now).await? > 0 {
-            insert_event(conn, event).await?;
+            events::insert(conn, event).await?;
         }
         Ok::<_, DieselError>(())
     };

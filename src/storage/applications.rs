@@ -284,7 +284,10 @@ impl QueryFragment<Pg> for Load<'_> {
         } else {
             out.push_sql("false");
         }
-        out.push_sql(" FROM applications a JOIN units u ON u.code = a.unit_code WHERE a.");
+        out.push_sql(
+            " FROM applications a JOIN units u ON u.code = a.unit_code \
+             WHERE a.erased_at IS NULL AND a.",
+        );
         match &self.key {
             Key::Id(id) => {
                 out.push_sql("id = ");

@@ -41,8 +41,12 @@ pub struct EventRow {
     pub to_state: Option<String>,
     /// The command.
     pub command: Option<String>,
-    /// Private content.
-    pub content: Value,
+    /// What a read was for.
+    pub purpose: Option<String>,
+    /// Of a read of a list: the applications that it showed.
+    pub subjects: Option<Vec<Uuid>>,
+    /// Private content in canonical form; `None` once it is erased.
+    pub content: Option<String>,
 }
 
 /// What the auditor asks for; `None` asks for all.
@@ -85,6 +89,8 @@ pub async fn list(
             e::from_state,
             e::to_state,
             e::command,
+            e::purpose,
+            e::subjects,
             e::content,
         ))
         .order((e::at.desc(), e::id.desc()))
@@ -143,8 +149,15 @@ pub async fn history_page(
     rows.into_iter().map(|row| decode(row).ok_or_else(|| corrupt(application))).collect()
 }
 
-type HistoryRow =
-    (Uuid, Option<i32>, DateTime<Utc>, Option<String>, Option<String>, Option<String>, Value);
+type HistoryRow = (
+    Uuid,
+    Option<i32>,
+    DateTime<Utc>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
 
 /// Gives the whole history of an application, in order.
 ///
@@ -152,7 +165,7 @@ type HistoryRow =
 /// [`Error::Corrupt`] when an event does not decode.
 pub async fn history(conn: &mut Conn, application: Uuid) -> Result<Vec<Event>> {
     let rows: Vec<HistoryRow> = e::table
-        .filter(e::application_id.eq(application))
+        .filter(e::application_id.eq(application).and(e::seq.is_not_null()))
         .order(e::seq)
         .select((e::id, e::seq, e::at, e::command, e::from_state, e::to_state, e::content))
         .load(conn)
@@ -162,7 +175,7 @@ pub async fn history(conn: &mut Conn, application: Uuid) -> Result<Vec<Event>> {
 }
 
 fn decode((id, seq, at, command, from, to, content): HistoryRow) -> Option<Event> {
-    let content: Content = serde_json::from_value(content).ok()?;
+    let content: Content = serde_json::from_str(&content?).ok()?;
     let command = command?;
     let act = BuiltIn::ALL
         .into_iter()

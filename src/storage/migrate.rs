@@ -11,6 +11,7 @@ use diesel_async::{
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use super::events::PlainEvent;
 use super::{accounts, definitions};
 use crate::domain::workflow::definition::Definition;
 use crate::error::{Error, Result};
@@ -85,11 +86,7 @@ pub async fn register(
 ///
 /// # Errors
 /// [`crate::error::ErrorCode::RuleRefused`] when the code is taken.
-pub async fn add_unit(
-    url: &str,
-    unit: &accounts::Unit,
-    event: &accounts::PlainEvent,
-) -> Result<()> {
+pub async fn add_unit(url: &str, unit: &accounts::Unit, event: &PlainEvent) -> Result<()> {
     accounts::insert_unit(&mut connect(url).await?, unit, event).await
 }
 

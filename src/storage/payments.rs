@@ -3,15 +3,18 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult, Queryable};
 use diesel_async::RunQueryDsl;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
+use super::events::PlainEvent;
 use super::schema::payments as p;
 use super::{Conn, query_failed};
+use crate::clock::Clock;
 use crate::domain::actor::Actor;
+use crate::domain::event::sealed::Seal;
 use crate::domain::fee::Payment;
 use crate::error::Result;
 
@@ -34,6 +37,13 @@ pub struct WaitingRow {
     pub payer: Option<String>,
 }
 
+/// Makes the event of a payment that matches nothing.
+#[must_use]
+pub fn received(clock: &dyn Clock, payment: &Payment) -> PlainEvent {
+    let content = json!({ "actor": Actor::Payments, "payment": payment });
+    PlainEvent::now(clock, "paymentReceived", Actor::Payments.role_name(), content)
+}
+
 /// Records a payment that matches nothing, with its event, in one statement; `false` when it was known.
 ///
 /// # Errors
@@ -41,20 +51,19 @@ pub struct WaitingRow {
 pub async fn insert_waiting(
     conn: &mut Conn,
     id: Uuid,
-    event: Uuid,
     payment: &Payment,
-    now: DateTime<Utc>,
+    event: &PlainEvent,
 ) -> Result<bool> {
     let statement = InsertWaiting {
         id,
-        event,
+        event: event.id(),
+        seal: event.seal()?,
         provider_id: &payment.provider_id,
         uin: payment.uin.as_ref().map(ToString::to_string),
         amount: payment.amount.kopecks(),
         paid_at: payment.paid_at,
         payer: &payment.payer,
-        now,
-        content: json!({ "actor": Actor::Payments, "payment": payment }),
+        now: event.at(),
     };
     let (inserted,): (i64,) = statement
         .get_result(conn)
@@ -102,7 +111,7 @@ struct InsertWaiting<'a> {
     paid_at: DateTime<Utc>,
     payer: &'a Option<String>,
     now: DateTime<Utc>,
-    content: Value,
+    seal: Seal,
 }
 
 impl QueryId for InsertWaiting<'_> {
@@ -134,13 +143,17 @@ impl QueryFragment<Pg> for InsertWaiting<'_> {
         out.push_bind_param::<Nullable<Text>, _>(self.payer)?;
         out.push_sql(
             ", 'waiting') ON CONFLICT (provider_id) DO NOTHING RETURNING id), \
-             event AS (INSERT INTO events (id, at, kind, actor_role, content) SELECT ",
+             event AS (INSERT INTO events (id, at, kind, actor_role, content, salt, commitment) SELECT ",
         );
         out.push_bind_param::<SqlUuid, _>(&self.event)?;
         out.push_sql(", ");
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(", 'paymentReceived', 'payments', ");
-        out.push_bind_param::<Jsonb, _>(&self.content)?;
+        out.push_bind_param::<Text, _>(&self.seal.content)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, [u8]>(&self.seal.salt)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, [u8]>(&self.seal.commitment)?;
         out.push_sql(" FROM inserted) SELECT count(*) FROM inserted");
         Ok(())
     }

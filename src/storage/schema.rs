@@ -53,6 +53,7 @@ diesel::table! {
         birth_date -> Nullable<Date>, form -> Jsonb, documents -> Jsonb, clock -> Nullable<Jsonb>,
         information -> Jsonb, decision -> Nullable<Jsonb>, proposal -> Nullable<Jsonb>, hands -> Jsonb,
         claimed_by -> Nullable<Uuid>, claimed_until -> Nullable<Timestamptz>,
+        erased_at -> Nullable<Timestamptz>, erasure_basis -> Nullable<Text>,
     }
 }
 
@@ -98,7 +99,51 @@ diesel::table! {
         id -> Uuid, at -> Timestamptz, kind -> Text, actor_id -> Nullable<Uuid>, actor_role -> Text,
         unit_code -> Nullable<Text>, application_id -> Nullable<Uuid>, seq -> Nullable<Integer>,
         track -> Nullable<Text>, workflow_version -> Nullable<Integer>, command -> Nullable<Text>,
-        from_state -> Nullable<Text>, to_state -> Nullable<Text>, content -> Jsonb,
+        from_state -> Nullable<Text>, to_state -> Nullable<Text>, purpose -> Nullable<Text>,
+        subjects -> Nullable<Array<Uuid>>, content -> Nullable<Text>, salt -> Nullable<Binary>,
+        commitment -> Binary, pseudonym -> Nullable<Binary>, xact -> BigInt,
+    }
+}
+
+diesel::table! {
+    /// Which event is the leaf of which number.
+    log_leaves (index) {
+        index -> BigInt, event_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    /// Full tiles of the tree; level -1 for entry bundles.
+    log_tiles (level, index) {
+        level -> SmallInt, index -> BigInt, bytes -> Binary, root -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    /// Every checkpoint ever signed.
+    log_checkpoints (id) {
+        id -> BigInt, size -> BigInt, root -> Binary, at -> Timestamptz, note -> Text,
+    }
+}
+
+diesel::table! {
+    /// What witnesses added to a checkpoint.
+    log_cosignatures (checkpoint_id, witness) {
+        checkpoint_id -> BigInt, witness -> Text, line -> Text, at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// What the sequencer has seen.
+    log_position (only_one) {
+        only_one -> Bool, next_xact -> BigInt, open -> Array<BigInt>,
+    }
+}
+
+diesel::table! {
+    /// Rates, grounds, calendars and terms of retention, each time they changed.
+    rule_files (name, registered_at) {
+        name -> Text, digest -> Binary, source -> Text, registered_at -> Timestamptz,
     }
 }
 

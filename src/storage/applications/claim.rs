@@ -4,14 +4,16 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::{Binary, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{OptionalExtension, QueryResult};
 use diesel_async::RunQueryDsl;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::super::events::canonical;
 use super::super::{Conn, query_failed};
 use crate::domain::actor::Actor;
+use crate::domain::event::sealed::{self, Private, SALT};
 use crate::domain::event::{Act, BuiltIn, Change};
 use crate::domain::queue::Queue;
 use crate::error::Result;
@@ -33,6 +35,8 @@ pub struct ClaimNext<'a> {
     pub until: DateTime<Utc>,
     /// Id of the event.
     pub event: Uuid,
+    /// The salt of its commitment.
+    pub salt: [u8; SALT],
     /// Idempotency key and SHA-256 of the request.
     pub key: (&'a str, &'a [u8]),
 }
@@ -56,14 +60,17 @@ pub enum Claimed {
 /// # Errors
 /// [`crate::error::Error::Internal`] when the database fails.
 pub async fn claim_next(conn: &mut Conn, ask: &ClaimNext<'_>) -> Result<Claimed> {
+    let content = canonical(&json!({
+        "actor": ask.actor,
+        "request": null,
+        "changes": [Change::Claimed { by: ask.officer, until: ask.until }],
+    }))?;
     let statement = Statement {
         ask,
         officer: Some(ask.officer),
-        content: json!({
-            "actor": ask.actor,
-            "request": null,
-            "changes": [Change::Claimed { by: ask.officer, until: ask.until }],
-        }),
+        private: private(ask, &content),
+        content,
+        pads: sealed::pads(&ask.salt),
     };
     match statement.get_result::<(Uuid,)>(conn).await.optional() {
         Ok(Some((id,))) => Ok(Claimed::Application(id)),
@@ -79,8 +86,32 @@ pub async fn claim_next(conn: &mut Conn, ask: &ClaimNext<'_>) -> Result<Claimed>
 
 struct Statement<'a> {
     ask: &'a ClaimNext<'a>,
-    content: serde_json::Value,
+    content: String,
+    private: String,
+    pads: [[u8; 64]; 2],
     officer: Option<Uuid>,
+}
+
+/// Stand in the private content where only the statement will know: ids and names of states hold no such sign.
+const APPLICATION: &str = "$application";
+const STATE: &str = "$state";
+
+fn private(ask: &ClaimNext<'_>, content: &str) -> String {
+    let act = Act::BuiltIn(BuiltIn::Claim);
+    let private = Private {
+        event: ask.event,
+        at: ask.now,
+        actor: Some(ask.officer),
+        role: ask.actor.role_name(),
+        application: None,
+        command: Some(act.name()),
+        from: Some(STATE),
+        to: Some(STATE),
+        purpose: None,
+        subjects: &[],
+        content,
+    };
+    private.encode_about(Some(APPLICATION))
 }
 
 impl QueryId for Statement<'_> {
@@ -112,8 +143,8 @@ impl QueryFragment<Pg> for Statement<'_> {
             " FROM next WHERE a.id = next.id RETURNING a.id, a.unit_code, a.version, a.track, \
              a.workflow_version, a.state), \
              event AS (INSERT INTO events (id, at, kind, actor_id, actor_role, unit_code, \
-             application_id, seq, track, workflow_version, command, from_state, to_state, content) \
-             SELECT ",
+             application_id, seq, track, workflow_version, command, from_state, to_state, content, \
+             salt, commitment, pseudonym) SELECT ",
         );
         out.push_bind_param::<SqlUuid, _>(&ask.event)?;
         out.push_sql(", ");
@@ -127,7 +158,23 @@ impl QueryFragment<Pg> for Statement<'_> {
         out.push_sql(", unit_code, id, version, track, workflow_version, ");
         out.push_bind_param::<Text, str>(act.name())?;
         out.push_sql(", state, state, ");
-        out.push_bind_param::<Jsonb, _>(&self.content)?;
+        out.push_bind_param::<Text, _>(&self.content)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, [u8]>(&ask.salt)?;
+        // What the application is, the statement alone knows: it computes as domain::event::sealed does.
+        out.push_sql(", sha256(");
+        out.push_bind_param::<Binary, [u8]>(&ask.salt)?;
+        out.push_sql(" || convert_to(replace(replace(");
+        out.push_bind_param::<Text, _>(&self.private)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, str>(APPLICATION)?;
+        out.push_sql(", id::text), ");
+        out.push_bind_param::<Text, str>(STATE)?;
+        out.push_sql(", state), 'UTF8')), substr(sha256(");
+        out.push_bind_param::<Binary, [u8]>(&self.pads[1])?;
+        out.push_sql(" || sha256(");
+        out.push_bind_param::<Binary, [u8]>(&self.pads[0])?;
+        out.push_sql(" || convert_to(id::text, 'UTF8'))), 1, 16)");
         out.push_sql(
             " FROM moved), answer AS (INSERT INTO idempotency_keys (account_id, key, \
              fingerprint, status, location, body, created_at) SELECT ",

@@ -14,7 +14,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::super::events::canonical;
 use super::super::{Conn, query_failed};
+use crate::domain::event::sealed::{Private, SALT, Seal};
 use crate::domain::event::{Change, Event};
 use crate::domain::fee::Payment;
 use crate::domain::queue::Queue;
@@ -60,6 +62,8 @@ pub struct Write<'a> {
     pub payment: Option<PaymentRow<'a>>,
     /// The answer to keep.
     pub answer: Option<KeptAnswer>,
+    /// The salt of the event's commitment.
+    pub salt: [u8; SALT],
 }
 
 /// What became of a [`Write`].
@@ -93,7 +97,6 @@ pub async fn apply(conn: &mut Conn, write: &Write<'_>) -> Result<Applied> {
                 Some("idempotency_keys_pkey") => Ok(Applied::KeyUsed),
                 Some("one_open_application_of_a_person") => Ok(Applied::PersonHasAnother),
                 Some("payments_provider_id_key") => Ok(Applied::PaymentKnown),
-                Some("events_application_id_seq_key") => Ok(Applied::LostRace),
                 _ => Err(query_failed(
                     "applications::apply",
                     DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, violation),
@@ -136,7 +139,7 @@ struct Statement<'a> {
 struct EventColumns<'a> {
     event: &'a Event,
     actor: Option<Uuid>,
-    content: Value,
+    seal: Seal,
 }
 
 struct FormColumns {
@@ -243,9 +246,7 @@ impl<'a> Statement<'a> {
             event: EventColumns {
                 event,
                 actor: event.actor.account(),
-                content: json!({
-                    "actor": event.actor, "request": event.request, "changes": event.changes,
-                }),
+                seal: seal(event, after.id, write.salt)?,
             },
             form,
             documents,
@@ -267,6 +268,28 @@ impl<'a> Statement<'a> {
                 .map_err(|e| Error::internal("a workflow version beyond 2^31", e))?,
         })
     }
+}
+
+/// Commits to what the public does not see of an event.
+fn seal(event: &Event, application: Uuid, salt: [u8; SALT]) -> Result<Seal> {
+    let content = json!({
+        "actor": event.actor, "request": event.request, "changes": event.changes,
+    });
+    let content = canonical(&content)?;
+    let private = Private {
+        event: event.id,
+        at: event.at,
+        actor: event.actor.account(),
+        role: event.actor.role_name(),
+        application: Some(application),
+        command: Some(event.act.name()),
+        from: Some(&event.from),
+        to: Some(&event.to),
+        purpose: None,
+        subjects: &[],
+        content: &content,
+    };
+    Ok(private.seal(salt))
 }
 
 /// Gives the checks that the event touched, as rows.
@@ -446,12 +469,12 @@ impl Statement<'_> {
     }
 
     fn record<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let EventColumns { event, actor, content } = &self.event;
+        let EventColumns { event, actor, seal } = &self.event;
         let after = &self.step.after;
         out.push_sql(
             ", event AS (INSERT INTO events (id, at, kind, actor_id, actor_role, unit_code, \
-             application_id, seq, track, workflow_version, command, from_state, to_state, content) \
-             SELECT ",
+             application_id, seq, track, workflow_version, command, from_state, to_state, content, salt, \
+             commitment, pseudonym) SELECT ",
         );
         out.push_bind_param::<SqlUuid, _>(&event.id)?;
         out.push_sql(", ");
@@ -477,7 +500,13 @@ impl Statement<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Text, _>(&event.to)?;
         out.push_sql(", ");
-        out.push_bind_param::<Jsonb, _>(content)?;
+        out.push_bind_param::<Text, _>(&seal.content)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, [u8]>(&seal.salt)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Binary, [u8]>(&seal.commitment)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<Binary>, _>(&seal.pseudonym)?;
         out.push_sql(" FROM moved)");
         Ok(())
     }

@@ -28,8 +28,9 @@ use propusk::auth::passwords::{Cost, Passwords};
 use propusk::clock::{Clock as _, FixedClock};
 use propusk::config::{Config, DemoConfig};
 use propusk::domain::actor::Role;
-use propusk::storage::accounts::{self, NewAccount, PlainEvent};
+use propusk::storage::accounts::{self, NewAccount};
 use propusk::storage::definitions;
+use propusk::storage::events::PlainEvent;
 use serde_json::Value;
 use tokio_postgres::NoTls;
 use uuid::Uuid;
@@ -236,15 +237,8 @@ async fn insert_people(app: &App, url: &str) {
             password_hash: password_hash().await,
             created_at: app.clock.now(),
         };
-        let event = PlainEvent {
-            id: app.clock.new_id(),
-            at: app.clock.now(),
-            kind: "accountAdded",
-            actor: None,
-            actor_role: "administrator",
-            unit: None,
-            content: serde_json::json!({ "account": person.id() }),
-        };
+        let content = serde_json::json!({ "account": person.id() });
+        let event = PlainEvent::now(&*app.clock, "accountAdded", "operator", content);
         accounts::insert(&app.db, &account, &event).await.unwrap();
     }
 }

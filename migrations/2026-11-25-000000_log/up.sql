@@ -1,0 +1,300 @@
+-- The log that proves itself: commitments and salts on every event, months as partitions, the numbered leaves of a
+-- Merkle tree, its tiles, its signed checkpoints, and the one way in which a person's data leaves.
+
+-- ── Events, by month ──────────────────────────────────────────────────────────────────────────────────────
+-- An event without its salt and commitment proves nothing, and none can be made up afterwards.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM events) THEN
+        RAISE 'this database holds events of a version before 0.2, which have no commitments; start with an empty '
+              'database (for the demo: remove its directory)';
+    END IF;
+END $$;
+DROP TABLE events;
+
+-- Its own schema keeps 120 months of ten years out of sight; rights are those of the parent alone.
+CREATE SCHEMA events_by_month;
+
+CREATE TABLE events (
+    id               uuid PRIMARY KEY,
+    at               timestamptz NOT NULL,
+    kind             text NOT NULL,
+    actor_id         uuid,
+    actor_role       text NOT NULL,
+    unit_code        text,
+    application_id   uuid REFERENCES applications,
+    seq              integer CHECK (seq > 0),
+    track            text,
+    workflow_version integer,
+    command          text,
+    from_state       text,
+    to_state         text,
+    purpose          text,
+    subjects         uuid[],
+    content          text,
+    salt             bytea CHECK (length(salt) = 32),
+    commitment       bytea NOT NULL CHECK (length(commitment) = 32),
+    pseudonym        bytea CHECK (length(pseudonym) = 16),
+    xact             bigint NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
+    FOREIGN KEY (track, workflow_version, command, from_state, to_state)
+        REFERENCES allowed_transitions,
+    CONSTRAINT an_application_event_is_whole CHECK (
+        (seq IS NULL AND track IS NULL AND workflow_version IS NULL
+            AND command IS NULL AND from_state IS NULL AND to_state IS NULL)
+        OR (application_id IS NOT NULL AND seq IS NOT NULL AND track IS NOT NULL
+            AND workflow_version IS NOT NULL AND command IS NOT NULL AND from_state IS NOT NULL
+            AND to_state IS NOT NULL AND unit_code IS NOT NULL)),
+    CONSTRAINT content_and_salt_go_together CHECK ((content IS NULL) = (salt IS NULL)),
+    CONSTRAINT an_application_has_a_pseudonym CHECK ((application_id IS NULL) = (pseudonym IS NULL))
+) PARTITION BY RANGE (id);
+COMMENT ON COLUMN events.id IS 'UUIDv7 made from at: order of ids is order of time, and months are ranges of ids';
+COMMENT ON COLUMN events.seq IS 'number of the event within its application, from 1 without gaps; empty for reads of it';
+COMMENT ON COLUMN events.purpose IS 'of a read of personal data: what for';
+COMMENT ON COLUMN events.subjects IS 'of a read of a list: the applications that it showed';
+COMMENT ON COLUMN events.content IS
+    'what was asked and what it changed, RFC 8785 JSON: the very bytes that are committed to; empty once erased';
+COMMENT ON COLUMN events.salt IS 'random; without it nobody can try contents against the public commitment; goes with it';
+COMMENT ON COLUMN events.commitment IS 'SHA-256 of salt and private content (openapi/log.md)';
+COMMENT ON COLUMN events.pseudonym IS 'HMAC of the application''s id under the salt';
+COMMENT ON COLUMN events.xact IS 'the transaction that wrote it: how the sequencer tells what has committed since it last looked';
+
+CREATE INDEX events_by_application ON events (application_id, seq, id) WHERE application_id IS NOT NULL;
+CREATE INDEX events_by_actor ON events (actor_id, id) WHERE actor_id IS NOT NULL;
+CREATE INDEX events_by_kind ON events (kind, id);
+CREATE INDEX events_by_unit ON events (unit_code, id) WHERE unit_code IS NOT NULL;
+CREATE INDEX events_by_role ON events (actor_role, id);
+CREATE INDEX events_by_purpose ON events (purpose, id) WHERE purpose IS NOT NULL;
+CREATE INDEX events_by_subject ON events USING gin (subjects) WHERE subjects IS NOT NULL;
+CREATE INDEX events_by_xact ON events (xact);
+
+-- Only erasure takes anything out of an event, and only content and salt: see erase_application.
+CREATE FUNCTION refuse_change_of_event() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE'
+        AND current_setting('propusk.erasing', true) = OLD.application_id::text
+        AND NEW.content IS NULL AND NEW.salt IS NULL
+        AND to_jsonb(NEW) - 'content' - 'salt' = to_jsonb(OLD) - 'content' - 'salt'
+    THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION '% on % is refused: the log is append-only', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+CREATE TRIGGER events_are_append_only BEFORE UPDATE OR DELETE ON events
+    FOR EACH ROW EXECUTE FUNCTION refuse_change_of_event();
+CREATE TRIGGER events_are_not_truncated BEFORE TRUNCATE ON events
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- The first UUIDv7 of an instant (RFC 9562, 5.7): 48 bits of milliseconds, then zeros.
+CREATE FUNCTION first_id_at(at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+$$;
+
+-- Before the first month and after the last one there is a partition too, so that no insert ever finds none.
+CREATE TABLE events_by_month.early PARTITION OF events
+    FOR VALUES FROM (MINVALUE) TO (first_id_at(date_trunc('month', now(), 'UTC') - interval '12 months'));
+CREATE TABLE events_by_month.late PARTITION OF events
+    FOR VALUES FROM (first_id_at(date_trunc('month', now(), 'UTC') - interval '12 months')) TO (MAXVALUE);
+CREATE TRIGGER events_are_not_truncated BEFORE TRUNCATE ON events_by_month.early
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER events_are_not_truncated BEFORE TRUNCATE ON events_by_month.late
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- Makes the months up to the given one; gives how many, or nothing when events lie beyond the last month already
+-- (a clock that is years ahead), which are then left where they are. The service calls it each day.
+CREATE FUNCTION extend_event_partitions(last_month date) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE
+    month timestamptz;
+    made  integer := 0;
+    name  text;
+BEGIN
+    -- One at a time; whoever comes second finds nothing left to do.
+    PERFORM pg_advisory_xact_lock(8099001);
+    SELECT (max(to_date(relname, '"events_"YYYY_MM')) + interval '1 month') AT TIME ZONE 'UTC' INTO month
+        FROM pg_class WHERE relnamespace = 'events_by_month'::regnamespace AND relkind = 'r'
+        AND relname ~ '^events_[0-9]{4}_[0-9]{2}$';
+    month := coalesce(month, date_trunc('month', now(), 'UTC') - interval '12 months');
+    IF month > last_month::timestamp AT TIME ZONE 'UTC' THEN
+        RETURN 0;
+    END IF;
+    IF EXISTS (SELECT FROM events_by_month.late) THEN
+        RETURN NULL;
+    END IF;
+    ALTER TABLE events DETACH PARTITION events_by_month.late;
+    WHILE month <= last_month::timestamp AT TIME ZONE 'UTC' LOOP
+        name := 'events_' || to_char(month AT TIME ZONE 'UTC', 'YYYY_MM');
+        EXECUTE format(
+            'CREATE TABLE events_by_month.%I PARTITION OF events FOR VALUES FROM (%L) TO (%L)', name,
+            first_id_at(month),
+            first_id_at((month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC'));
+        EXECUTE format(
+            'CREATE TRIGGER events_are_not_truncated BEFORE TRUNCATE ON events_by_month.%I '
+            'FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', name);
+        month := (month AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC';
+        made := made + 1;
+    END LOOP;
+    EXECUTE format(
+        'ALTER TABLE events ATTACH PARTITION events_by_month.late FOR VALUES FROM (%L) TO (MAXVALUE)',
+        first_id_at(month));
+    RETURN made;
+END $$;
+REVOKE ALL ON FUNCTION extend_event_partitions(date) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION extend_event_partitions(date) TO propusk_service;
+SELECT extend_event_partitions((now() + interval '24 months')::date);
+
+-- ── The tree over them ────────────────────────────────────────────────────────────────────────────────────
+CREATE TABLE log_leaves (
+    index    bigint PRIMARY KEY CHECK (index >= 0),
+    event_id uuid NOT NULL UNIQUE
+);
+COMMENT ON TABLE log_leaves IS
+    'which event is the leaf of which number, from 0 without gaps; the leaf itself follows from the event''s row';
+
+CREATE TABLE log_tiles (
+    level smallint NOT NULL CHECK (level BETWEEN -1 AND 7),
+    index bigint NOT NULL CHECK (index >= 0),
+    bytes bytea NOT NULL CHECK (level = -1 OR length(bytes) = 8192),
+    root  bytea CHECK (length(root) = 32),
+    PRIMARY KEY (level, index),
+    CONSTRAINT a_tile_of_hashes_has_a_root CHECK ((level = -1) = (root IS NULL))
+);
+COMMENT ON TABLE log_tiles IS
+    'full tiles of C2SP tlog-tiles, level -1 for entry bundles; partial ones follow from log_leaves and from the roots';
+-- Hashes do not compress.
+ALTER TABLE log_tiles ALTER COLUMN root SET STORAGE PLAIN;
+
+CREATE TABLE log_checkpoints (
+    id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    size bigint NOT NULL CHECK (size >= 0),
+    root bytea NOT NULL CHECK (length(root) = 32),
+    at   timestamptz NOT NULL,
+    note text NOT NULL
+);
+COMMENT ON TABLE log_checkpoints IS 'every checkpoint ever signed; the latest is the published one';
+CREATE INDEX log_checkpoints_by_size ON log_checkpoints (size);
+
+CREATE TABLE log_cosignatures (
+    checkpoint_id bigint NOT NULL REFERENCES log_checkpoints,
+    witness       text NOT NULL CHECK (witness <> ''),
+    line          text NOT NULL CHECK (line <> ''),
+    at            timestamptz NOT NULL,
+    PRIMARY KEY (checkpoint_id, witness)
+);
+COMMENT ON TABLE log_cosignatures IS 'what witnesses added to a checkpoint, as a line of the signed note';
+
+CREATE TABLE log_position (
+    only_one  boolean PRIMARY KEY DEFAULT true CHECK (only_one),
+    next_xact bigint NOT NULL,
+    open      bigint[] NOT NULL
+);
+COMMENT ON TABLE log_position IS
+    'what the sequencer has seen: every transaction before next_xact but for those that were still open; a wrong value '
+    'hides nothing for good, verify names events without a number';
+INSERT INTO log_position (next_xact, open) VALUES (0, '{}');
+
+CREATE TRIGGER leaves_are_append_only BEFORE UPDATE OR DELETE ON log_leaves
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER leaves_are_not_truncated BEFORE TRUNCATE ON log_leaves
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER tiles_are_append_only BEFORE UPDATE OR DELETE ON log_tiles
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER tiles_are_not_truncated BEFORE TRUNCATE ON log_tiles
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER checkpoints_are_append_only BEFORE UPDATE OR DELETE ON log_checkpoints
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER checkpoints_are_not_truncated BEFORE TRUNCATE ON log_checkpoints
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER cosignatures_are_append_only BEFORE UPDATE OR DELETE ON log_cosignatures
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER cosignatures_are_not_truncated BEFORE TRUNCATE ON log_cosignatures
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+-- ── Rules that are data ───────────────────────────────────────────────────────────────────────────────────
+CREATE TABLE rule_files (
+    name          text NOT NULL CHECK (name <> ''),
+    digest        bytea NOT NULL CHECK (length(digest) = 32),
+    source        text NOT NULL,
+    registered_at timestamptz NOT NULL,
+    PRIMARY KEY (name, registered_at)
+);
+COMMENT ON TABLE rule_files IS
+    'rates, grounds, calendars and terms of retention, each time they changed; the latest of a name is in use';
+
+-- ── Erasure ───────────────────────────────────────────────────────────────────────────────────────────────
+ALTER TABLE applications
+    ADD COLUMN erased_at timestamptz,
+    ADD COLUMN erasure_basis text,
+    ADD CONSTRAINT only_what_is_closed_is_erased CHECK (erased_at IS NULL OR phase = 'closed'),
+    ADD CONSTRAINT an_erasure_has_a_basis CHECK ((erased_at IS NULL) = (erasure_basis IS NULL)),
+    DROP CONSTRAINT what_was_handed_in_names_its_person,
+    ADD CONSTRAINT what_was_handed_in_names_its_person
+        CHECK (submitted_at IS NULL OR erased_at IS NOT NULL
+            OR (person_key IS NOT NULL AND birth_date IS NOT NULL));
+COMMENT ON COLUMN applications.erased_at IS 'when the person''s data was erased; what is left is numbers and dates';
+-- Which closed applications have outlived their term, and whose they are.
+CREATE INDEX applications_closed ON applications (track, state_since)
+    WHERE phase = 'closed' AND erased_at IS NULL;
+CREATE INDEX applications_by_person ON applications (person_key) WHERE person_key IS NOT NULL;
+-- Whether a document's bytes are still somebody's.
+CREATE INDEX applications_by_document ON applications USING gin (documents jsonb_path_ops);
+
+-- Takes a person's values out of one closed application and everything that hangs on it; gives the digests of the
+-- documents whose bytes belong to nobody any more. The caller writes the event of it in the same transaction.
+CREATE FUNCTION erase_application(erased uuid, erased_on timestamptz, basis text) RETURNS SETOF text
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE
+    applicant uuid;
+    digests   text[];
+BEGIN
+    SELECT applicant_id INTO applicant FROM applications
+        WHERE id = erased AND phase = 'closed' AND erased_at IS NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'application % is not closed, or was erased before', erased
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    SELECT coalesce(array_agg(DISTINCT digest), '{}') INTO digests FROM (
+        SELECT d ->> 'digest' AS digest FROM applications a, jsonb_array_elements(a.documents) AS d WHERE a.id = erased
+        UNION
+        SELECT c -> 'document' ->> 'digest' FROM events e, jsonb_array_elements(e.content::jsonb -> 'changes') AS c
+            WHERE e.application_id = erased AND e.seq IS NOT NULL AND c ->> 'change' = 'documentAttached'
+    ) AS every;
+
+    PERFORM set_config('propusk.erasing', erased::text, true);
+    UPDATE events SET content = NULL, salt = NULL WHERE application_id = erased AND content IS NOT NULL;
+    PERFORM set_config('propusk.erasing', '', true);
+
+    UPDATE applications SET form = '{}', documents = '[]', information = '[]', proposal = NULL,
+        decision = CASE WHEN decision IS NOT NULL THEN jsonb_build_object('outcome', decision -> 'outcome') END,
+        person_key = NULL, person_name = NULL, birth_date = NULL, claimed_by = NULL, claimed_until = NULL,
+        erased_at = erased_on, erasure_basis = basis
+        WHERE id = erased;
+    UPDATE checks SET note = NULL,
+        override_reason = CASE WHEN override_reason IS NOT NULL THEN '[erased]' END WHERE application_id = erased;
+    UPDATE permits SET holder_name = '[erased]', profession = NULL WHERE application_id = erased;
+    UPDATE payments SET payer = NULL WHERE charge_id IN (SELECT c.id FROM charges c WHERE c.application_id = erased);
+    UPDATE messages SET provider_id = NULL,
+        recipient = CASE WHEN recipient IS NOT NULL THEN '[erased]' END,
+        error = CASE WHEN error IS NOT NULL THEN '[erased]' END WHERE application_id = erased;
+    DELETE FROM jobs WHERE payload ->> 'application' = erased::text;
+    DELETE FROM idempotency_keys
+        WHERE location = '/v1/applications/' || erased OR strpos(body, erased::text) > 0;
+    -- A migrant's own account goes with his last application; an employer's is a company's.
+    IF NOT EXISTS (SELECT FROM applications a WHERE a.applicant_id = applicant AND a.erased_at IS NULL) THEN
+        DELETE FROM sessions s USING accounts c
+            WHERE s.account_id = c.id AND c.id = applicant AND c.role = 'migrant';
+        DELETE FROM idempotency_keys k USING accounts c
+            WHERE k.account_id = c.id AND c.id = applicant AND c.role = 'migrant';
+        UPDATE accounts SET email = 'erased-' || id || '@erased.invalid', name = '[erased]', password_hash = '',
+            disabled_at = coalesce(disabled_at, erased_on) WHERE id = applicant AND role = 'migrant';
+    END IF;
+    RETURN QUERY SELECT digest FROM unnest(digests) AS digest WHERE NOT EXISTS (
+        SELECT FROM applications a WHERE a.documents @> jsonb_build_array(jsonb_build_object('digest', digest)));
+END $$;
+REVOKE ALL ON FUNCTION erase_application(uuid, timestamptz, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION erase_application(uuid, timestamptz, text) TO propusk_service;
+
+-- ── What the service may do ───────────────────────────────────────────────────────────────────────────────
+GRANT SELECT, INSERT ON events, log_leaves, log_tiles, log_checkpoints, log_cosignatures TO propusk_service;
+GRANT SELECT, UPDATE ON log_position TO propusk_service;
+GRANT SELECT ON rule_files TO propusk_service;
