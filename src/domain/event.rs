@@ -1,5 +1,6 @@
 //! What happened: an event, and the changes it made. The fold of an application's events is its state.
 
+pub mod leaf;
 pub mod sealed;
 
 use chrono::{DateTime, NaiveDate, Utc};
