@@ -331,7 +331,13 @@ async fn worker(file: &ConfigFile) -> Result<(), Failure> {
     let config = service_config(file).await?;
     let app = service_app(&config).await?;
     println!("propusk works on jobs");
-    app::worker(&app)?.run(app::told_to_stop()?).await;
+    let (stop, stopped) = tokio::sync::watch::channel(());
+    let told = app::told_to_stop()?;
+    let worker = app::worker(&app)?;
+    tokio::join!(app::background(app, worker, stopped), async move {
+        told.await;
+        drop(stop);
+    });
     Ok(())
 }
 

@@ -5,7 +5,8 @@
 //! ```text
 //! main, cli → app → everything it builds
 //! api → casework → domain ← imported by all, imports nobody
-//! api → storage, auth, documents               worker → casework, storage, notify, documents
+//! api → storage, audit, auth, documents        worker → casework, storage, notify, documents
+//! audit → storage, domain                      config → audit, for the parser of its keys
 //! casework → storage, domain                   storage → domain
 //! auth → storage, domain                       api → app, for the `App` that handlers are given
 //! ```
