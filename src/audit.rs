@@ -7,6 +7,7 @@
 
 pub mod checkpoint;
 pub mod edge;
+pub mod inspect;
 pub mod merkle;
 pub mod note;
 pub mod proof;

@@ -186,6 +186,11 @@ async fn welcome(app: &App, url: &str) -> Result<()> {
         line(&format!("  curl -s -H 'Accept-Language: en' {url}/v1/status/{reference}"));
     }
     line(&format!("  curl -sL {url}/docs        (or open it in a browser)"));
+    line("\nThe public log, and the key that verifies it:");
+    line(&format!("  curl -s {url}/log/checkpoint"));
+    if let Some(key) = app.log_keys.verifiers().first() {
+        line(&format!("  propusk audit verify {url}/log --key {key}"));
+    }
     line("\nStop it with Ctrl-C.");
     Ok(())
 }

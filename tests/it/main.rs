@@ -20,5 +20,6 @@ mod replay;
 mod schema;
 mod session;
 mod support;
+mod tampering;
 mod walk;
 mod workflow;
