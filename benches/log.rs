@@ -4,7 +4,11 @@
 //! published checkpoint at 5,000 events a second, how fast a backlog is taken, bytes for each event, how fast the
 //! database is verified, and the processor time that commands take, with and without what the log adds.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a measurement that cannot go on ends")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a measurement that cannot go on ends"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -118,7 +122,10 @@ async fn paced(app: &App, url: &str, postmaster: u32) {
     let (end, mut ended) = tokio::sync::oneshot::channel::<()>();
     let watcher = actix_web::rt::spawn(async move {
         let mut seen: Vec<(i64, i64)> = Vec::new();
-        let latest = watch.prepare("SELECT size FROM log_checkpoints ORDER BY id DESC LIMIT 1").await.unwrap();
+        let latest = watch
+            .prepare("SELECT size FROM log_checkpoints ORDER BY id DESC LIMIT 1")
+            .await
+            .unwrap();
         while ended.try_recv().is_err() {
             if let Some(row) = watch.query_opt(&latest, &[]).await.unwrap() {
                 let size: i64 = row.get(0);
@@ -176,8 +183,16 @@ async fn paced(app: &App, url: &str, postmaster: u32) {
         .collect();
     delays.sort_by(f64::total_cmp);
     let at = |share: f64| delays[((delays.len() - 1) as f64 * share) as usize];
-    println!("| events written | {written} in {seconds:.1} s: {:.0}/s |", f64::from(written) / seconds);
-    println!("| event to published checkpoint | median {:.0} ms, p99 {:.0} ms, most {:.0} ms |", at(0.5), at(0.99), at(1.0));
+    println!(
+        "| events written | {written} in {seconds:.1} s: {:.0}/s |",
+        f64::from(written) / seconds
+    );
+    println!(
+        "| event to published checkpoint | median {:.0} ms, p99 {:.0} ms, most {:.0} ms |",
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
     println!(
         "| processor, writers and sequencer of this process, PostgreSQL | {:.0} % + {:.0} % of a core |",
         (after.0 - before.0) / seconds * 100.0,
@@ -193,7 +208,10 @@ async fn backlog(app: &App, url: &str, events: i64, postmaster: u32) {
     for _ in 0..100 {
         sql.execute(INSERT, &[&chunk]).await.unwrap();
     }
-    println!("| inserting {events} events, in hundred transactions | {:.0}/s |", events as f64 / began.elapsed().as_secs_f64());
+    println!(
+        "| inserting {events} events, in hundred transactions | {:.0}/s |",
+        events as f64 / began.elapsed().as_secs_f64()
+    );
     let before = cpu(postmaster);
     let began = Instant::now();
     let mut seat = app.sequencer.sit().await.unwrap().expect("nobody else");
@@ -211,13 +229,33 @@ async fn backlog(app: &App, url: &str, events: i64, postmaster: u32) {
 async fn sizes(url: &str) {
     let sql = connect(url).await;
     sql.batch_execute("VACUUM ANALYZE").await.unwrap();
-    let size = async |what: &str| -> f64 { sql.query_one(&format!("SELECT ({what})::float8 / (SELECT count(*) FROM log_leaves)"), &[]).await.unwrap().get(0) };
+    let size = async |what: &str| -> f64 {
+        sql.query_one(&format!("SELECT ({what})::float8 / (SELECT count(*) FROM log_leaves)"), &[])
+            .await
+            .unwrap()
+            .get(0)
+    };
     let parts = "(SELECT inhrelid FROM pg_inherits WHERE inhparent = 'events'::regclass)";
-    println!("| bytes of an event's row, its content of 620 bytes among them | {:.0} |", size(&format!("SELECT sum(pg_table_size(inhrelid)) FROM {parts} AS p(inhrelid)")).await);
-    println!("| bytes of its indexes | {:.0} |", size(&format!("SELECT sum(pg_indexes_size(inhrelid)) FROM {parts} AS p(inhrelid)")).await);
-    println!("| bytes of its number | {:.0} |", size("SELECT pg_total_relation_size('log_leaves')").await);
-    println!("| bytes of its share of the tiles | {:.0} |", size("SELECT pg_total_relation_size('log_tiles')").await);
-    println!("| bytes of its share of the checkpoints | {:.1} |", size("SELECT pg_total_relation_size('log_checkpoints')").await);
+    println!(
+        "| bytes of an event's row, its content of 620 bytes among them | {:.0} |",
+        size(&format!("SELECT sum(pg_table_size(inhrelid)) FROM {parts} AS p(inhrelid)")).await
+    );
+    println!(
+        "| bytes of its indexes | {:.0} |",
+        size(&format!("SELECT sum(pg_indexes_size(inhrelid)) FROM {parts} AS p(inhrelid)")).await
+    );
+    println!(
+        "| bytes of its number | {:.0} |",
+        size("SELECT pg_total_relation_size('log_leaves')").await
+    );
+    println!(
+        "| bytes of its share of the tiles | {:.0} |",
+        size("SELECT pg_total_relation_size('log_tiles')").await
+    );
+    println!(
+        "| bytes of its share of the checkpoints | {:.1} |",
+        size("SELECT pg_total_relation_size('log_checkpoints')").await
+    );
 }
 
 async fn verified(app: &App, postmaster: u32) {

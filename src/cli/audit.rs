@@ -1,5 +1,9 @@
 //! The audit log: what proves it, and what checks it.
 
+pub mod key;
+pub mod receipt;
+pub mod verify;
+
 use clap::Subcommand;
 use uuid::Uuid;
 
@@ -18,6 +22,21 @@ pub enum AuditCommand {
     /// exits with 1 when there is any.
     #[command(after_long_help = REPLAY_HELP)]
     Replay(ConfigFile),
+    /// Make, rotate and show the log's keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Say in plain words what a receipt proves
+    ///
+    /// Verifies a receipt off line, from the event's content to the log's signature, and says what it proves. Exits
+    /// with 1 and the first thing that is wrong.
+    #[command(after_long_help = receipt::HELP)]
+    Receipt(receipt::ReceiptArgs),
+    /// Verify a whole log
+    ///
+    /// Checks every leaf, every tile and the signed checkpoint of a log that is served at an address or lies in a folder.
+    /// Exits with 1 and the first thing that is broken.
+    #[command(after_long_help = verify::HELP)]
+    Verify(verify::VerifyArgs),
 }
 
 const REPLAY_HELP: &str = "\
@@ -31,6 +50,9 @@ Example:
 pub(super) async fn run(command: AuditCommand) -> Result<(), Failure> {
     match command {
         AuditCommand::Replay(file) => replay_all(&file).await,
+        AuditCommand::Key(command) => key::run(command),
+        AuditCommand::Receipt(args) => receipt::run(&args),
+        AuditCommand::Verify(args) => verify::run(&args),
     }
 }
 
