@@ -261,7 +261,8 @@ async fn sizes(url: &str) {
 async fn verified(app: &App, postmaster: u32) {
     let before = cpu(postmaster);
     let began = Instant::now();
-    let done = inspect::verify(&app.db, &app.log_keys.verifiers(), &[], &|_, _| ()).await.unwrap();
+    let done =
+        inspect::verify(&app.db, &app.log_keys.verifiers(), &[], None, &|_, _| ()).await.unwrap();
     let verified = done.unwrap();
     let seconds = began.elapsed().as_secs_f64();
     let after = cpu(postmaster);

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::edge::{Edge, FullTile};
 use super::note::{self, VerifierKey};
 use super::tile::{Level, WIDTH, bundle};
+use super::tree;
 use crate::domain::event::sealed;
 use crate::error::{Error, Result};
 use crate::storage::log::{self, CheckpointRow, Numbered};
@@ -26,7 +27,7 @@ pub struct Broken(pub String);
 /// What was verified when nothing is broken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Leaves, each with its event.
+    /// Leaves that were looked at, each with its event.
     pub leaves: u64,
     /// Of them those whose content was erased, by an event that says so.
     pub erased: u64,
@@ -38,7 +39,8 @@ pub struct Verified {
 
 /// Verifies the whole log of a database, as it is at this moment, with the keys that ever signed it.
 ///
-/// `known` are checkpoints that somebody kept elsewhere. `progress` is told how many of how many leaves are done, about every page.
+/// `known` are checkpoints that somebody kept elsewhere; from the one of `trusted`, which somebody verified before, only
+/// what came after it is looked at. `progress` is told how many of how many leaves are done, about every page.
 ///
 /// # Errors
 /// The outer error is the database's; the inner one what is broken.
@@ -46,11 +48,12 @@ pub async fn verify(
     db: &Db,
     keys: &[VerifierKey],
     known: &[note::SignedCheckpoint],
+    trusted: Option<&note::SignedCheckpoint>,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<std::result::Result<Verified, Broken>> {
     let mut conn = db.conn().await?;
     log::freeze(&mut conn).await?;
-    let verified = verify_frozen(&mut conn, keys, known, progress).await;
+    let verified = verify_frozen(&mut conn, keys, known, trusted, progress).await;
     log::thaw(&mut conn).await?;
     verified
 }
@@ -59,19 +62,26 @@ async fn verify_frozen(
     conn: &mut Conn,
     keys: &[VerifierKey],
     known: &[note::SignedCheckpoint],
+    trusted: Option<&note::SignedCheckpoint>,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<std::result::Result<Verified, Broken>> {
     let size = log::size(conn).await?;
-    let checkpoints = match checkpoints(conn, keys, known, size).await? {
+    let outside: Vec<&note::SignedCheckpoint> = known.iter().chain(trusted).collect();
+    let checkpoints = match checkpoints(conn, keys, &outside, size).await? {
         Ok(checkpoints) => checkpoints,
         Err(broken) => return Ok(Err(broken)),
     };
+    let begin = trusted.map_or(0, |signed| signed.checkpoint.size);
+    let edge = tree::edge(conn, begin).await?;
     let erased = log::erased_applications(conn).await?.into_iter().collect();
     let verified = Verified { checkpoints: checkpoints.count, ..Verified::default() };
-    let mut state = State { edge: Edge::default(), checkpoints, erased, verified };
-    let mut page = Page::load(conn, 0).await?;
+    let mut state = State { edge, checkpoints, erased, verified };
+    if let Err(broken) = state.hold_roots() {
+        return Ok(Err(broken));
+    }
+    let mut page = Page::load(conn, begin).await?;
     while let Some(current) = page {
-        let next = state.edge.size() + PAGE;
+        let next = end_of_page(state.edge.size());
         // The next page is fetched while this one is computed.
         let work = tokio::task::spawn_blocking(move || state.take(&current));
         let (done, fetched) = tokio::join!(work, Page::load(conn, next));
@@ -91,15 +101,15 @@ struct Claims {
     count: u64,
 }
 
-/// Reads every checkpoint and verifies its signature; `known` are checkpoints that somebody kept elsewhere.
+/// Reads every checkpoint and verifies its signature; `outside` are those that somebody kept elsewhere.
 async fn checkpoints(
     conn: &mut Conn,
     keys: &[VerifierKey],
-    known: &[note::SignedCheckpoint],
+    outside: &[&note::SignedCheckpoint],
     size: u64,
 ) -> Result<std::result::Result<Claims, Broken>> {
     let mut claims = Claims { roots: HashMap::new(), count: 0 };
-    for signed in known {
+    for signed in outside {
         let checkpoint = &signed.checkpoint;
         if checkpoint.size > size {
             return Ok(Err(Broken(format!(
@@ -177,6 +187,18 @@ fn claim(
     Ok((signed.size, signed.root))
 }
 
+/// Gives where the run of leaves that contains a place ends.
+const fn end_of_page(from: u64) -> u64 {
+    from - from % PAGE + PAGE
+}
+
+/// Counts the full tiles that a tree has.
+fn full_tiles(size: u64) -> u64 {
+    let width = u64::from(WIDTH);
+    let hashes = std::iter::successors(Some(size / width), |full| Some(full / width));
+    size / width + hashes.take_while(|full| *full > 0).sum::<u64>()
+}
+
 /// A run of leaves and the tiles that are kept of it.
 struct Page {
     rows: Vec<Numbered>,
@@ -210,12 +232,14 @@ type KeptTile = (Vec<u8>, Option<Vec<u8>>);
 impl Page {
     /// Loads the run from the leaf `from` on; `None` when there is none.
     async fn load(conn: &mut Conn, from: u64) -> Result<Option<Self>> {
-        let rows = log::numbered(conn, from, i64::try_from(PAGE).unwrap_or(i64::MAX)).await?;
+        let end = end_of_page(from);
+        let limit = i64::try_from(end - from).unwrap_or(i64::MAX);
+        let rows = log::numbered(conn, from, limit).await?;
         if rows.is_empty() {
             return Ok(None);
         }
         let width = u64::from(WIDTH);
-        let (first, count) = (from / width, PAGE / width);
+        let (first, count) = (from / width, end / width - from / width);
         let mut hashes = HashMap::new();
         let (mut level, mut first_of, mut count_of) = (0_u8, first, count);
         while count_of > 0 {
@@ -279,7 +303,6 @@ impl State {
                 .map_err(|error| Broken(format!("leaf {expected}: {error}")))?;
             for tile in full {
                 Self::hold_tile(page, &tile)?;
-                self.verified.tiles += 1;
             }
             self.verified.leaves += 1;
             self.hold_roots()?;
@@ -370,6 +393,7 @@ impl State {
             return Ok(Err(broken));
         }
         let tiles = log::count_tiles(conn).await?;
+        self.verified.tiles = full_tiles(self.edge.size());
         if tiles != self.verified.tiles {
             return Ok(Err(Broken(format!(
                 "there are {tiles} full tiles, and a tree of {} leaves has {}",

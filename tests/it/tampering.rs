@@ -48,7 +48,7 @@ impl World {
 
     async fn verify_knowing(&self, known: &[SignedCheckpoint]) -> Result<Verified, String> {
         let keys = self.app.app.log_keys.verifiers();
-        let done = inspect::verify(&self.app.app.db, &keys, known, &|_, _| ()).await;
+        let done = inspect::verify(&self.app.app.db, &keys, known, None, &|_, _| ()).await;
         match done {
             Ok(verified) => verified.map_err(|broken| broken.to_string()),
             Err(error) => Err(error.to_string()),
@@ -287,6 +287,23 @@ async fn a_whole_history_written_anew_with_the_right_key_is_found_by_who_kept_a_
     world.verify().await.unwrap();
     let found = world.verify_knowing(std::slice::from_ref(&world.kept)).await.unwrap_err();
     assert!(found.contains("kept outside"), "{found}");
+}
+
+#[actix_web::test]
+async fn from_a_trusted_checkpoint_only_what_came_after_it_is_looked_at() {
+    let world = World::new().await;
+    let (app, keys) = (&world.app, world.app.app.log_keys.verifiers());
+    app.draft(app::MIGRANT, "patent").await;
+    app.publish().await;
+    let whole = world.verify().await.unwrap();
+    let db = &app.app.db;
+    let from =
+        async || inspect::verify(db, &keys, &[], Some(&world.kept), &|_, _| ()).await.unwrap();
+    let rest = from().await.unwrap();
+    assert_eq!(rest.leaves, whole.leaves - world.kept.checkpoint.size);
+    assert_eq!((rest.tiles, rest.checkpoints), (whole.tiles, whole.checkpoints));
+    world.change("UPDATE events SET kind = 'x' WHERE id = (SELECT event_id FROM log_leaves ORDER BY index DESC LIMIT 1)").await;
+    assert!(from().await.is_err());
 }
 
 #[actix_web::test]

@@ -129,7 +129,7 @@ fn told_private(out: &mut Lines, private: &Private) {
     }
     match (from, to) {
         (Some(from), Some(to)) if from != to && !from.is_empty() => {
-            out.line("state", &format!("{from}, then {to}"))
+            out.line("state", &format!("{from}, then {to}"));
         }
         (_, Some(state)) | (Some(state), None) => out.line("state", state),
         (None, None) => {}
