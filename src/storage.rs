@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod messages;
 pub mod migrate;
 pub mod payments;
+pub mod rule_files;
 pub mod schema;
 
 use std::sync::Arc;
@@ -148,4 +149,14 @@ fn query_failed(query: &'static str, error: diesel::result::Error) -> Error {
         return busy();
     }
     Error::internal(query, error)
+}
+
+/// Writes bytes as lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

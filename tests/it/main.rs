@@ -16,6 +16,7 @@ mod queues;
 mod races;
 mod readme;
 mod replay;
+mod rule_files;
 mod schema;
 mod session;
 mod support;
