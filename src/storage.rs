@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod applications;
 pub mod audit;
 pub mod definitions;
+pub mod erasure;
 pub mod events;
 pub mod health;
 pub mod jobs;

@@ -4,6 +4,7 @@
 //! harmless when repeated. Jobs are kept apart: one that fails, hangs or panics is put off or given up by
 //! itself. Any number of processes may run a [`Worker`]. Look next at [`timer`] and [`mail`].
 
+pub mod documents;
 pub mod mail;
 mod patience;
 pub mod timer;
@@ -29,7 +30,7 @@ use crate::storage::{Db, accounts, applications};
 use crate::telemetry::chain;
 
 /// The kinds of jobs that this version can run.
-const KINDS: [&str; 2] = ["timer", "mail"];
+const KINDS: [&str; 3] = ["timer", "mail", "deleteDocuments"];
 
 /// How long done jobs are kept, to look up what happened.
 const KEEP_DONE: TimeDelta = TimeDelta::days(30);
@@ -77,6 +78,8 @@ pub struct Handlers {
     pub timer: Arc<dyn Handler>,
     /// For [`Job::Mail`].
     pub mail: Arc<dyn Handler>,
+    /// For [`Job::DeleteDocuments`].
+    pub documents: Arc<dyn Handler>,
 }
 
 impl Handlers {
@@ -84,6 +87,7 @@ impl Handlers {
         match job {
             Job::Timer { .. } => &*self.timer,
             Job::Mail { .. } => &*self.mail,
+            Job::DeleteDocuments { .. } => &*self.documents,
         }
     }
 }
@@ -144,6 +148,12 @@ pub struct Worker {
     wake: Wake,
 }
 
+/// What an idle worker does now and then.
+#[derive(Default)]
+struct Chores {
+    pruned_at: Option<DateTime<Utc>>,
+}
+
 impl Worker {
     /// Makes a worker; it does nothing until [`run`](Self::run) or [`drain`](Self::drain).
     #[must_use]
@@ -163,10 +173,10 @@ impl Worker {
     pub async fn run(&self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut running = JoinSet::new();
-        let mut pruned_at = DateTime::<Utc>::MIN_UTC;
+        let mut chores = Chores::default();
         let mut failures = 0;
         loop {
-            let pause = match self.fill(&mut running, &mut pruned_at).await {
+            let pause = match self.fill(&mut running, &mut chores).await {
                 Ok(pause) => {
                     failures = 0;
                     pause
@@ -190,11 +200,7 @@ impl Worker {
     }
 
     /// Starts as much due work as there is room for, and says how long to wait before looking again.
-    async fn fill(
-        &self,
-        running: &mut JoinSet<()>,
-        pruned_at: &mut DateTime<Utc>,
-    ) -> Result<Duration> {
+    async fn fill(&self, running: &mut JoinSet<()>, chores: &mut Chores) -> Result<Duration> {
         let now = self.clock.now();
         let room = self.options.concurrency.saturating_sub(running.len());
         if room == 0 {
@@ -213,11 +219,11 @@ impl Worker {
         if !running.is_empty() {
             return Ok(self.options.poll);
         }
-        if now.signed_duration_since(*pruned_at) >= PRUNE_EVERY {
+        if chores.pruned_at.is_none_or(|at| now.signed_duration_since(at) >= PRUNE_EVERY) {
             jobs::prune(&mut conn, now - KEEP_DONE).await?;
             applications::prune_answers(&mut conn, now - KEEP_ANSWERS).await?;
             accounts::prune_sessions(&mut conn, now).await?;
-            *pruned_at = now;
+            chores.pruned_at = Some(now);
         }
         let next = jobs::next_run_at(&mut conn, &KINDS).await?;
         let until = next.and_then(|at| (at - now).to_std().ok()).unwrap_or(self.options.poll);

@@ -87,6 +87,13 @@ impl PlainEvent {
         self
     }
 
+    /// Adds a member to the content.
+    #[must_use]
+    pub(super) fn adding(mut self, name: &str, value: Value) -> Self {
+        self.content[name] = value;
+        self
+    }
+
     /// Gives the event's id.
     #[must_use]
     pub const fn id(&self) -> Uuid {

@@ -7,6 +7,7 @@ mod bad_business;
 mod bad_input;
 mod casework;
 mod demo;
+mod erasure;
 mod http;
 mod layering;
 mod openapi;
