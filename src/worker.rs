@@ -2,11 +2,13 @@
 //!
 //! A job runs at least once, and at most once at a time while its lease lasts; so what a handler does must be
 //! harmless when repeated. Jobs are kept apart: one that fails, hangs or panics is put off or given up by
-//! itself. Any number of processes may run a [`Worker`]. Look next at [`timer`] and [`mail`].
+//! itself. Any number of processes may run a [`Worker`]. Look next at [`timer`] and [`mail`], and at [`retention`] for
+//! what is done once a day.
 
 pub mod documents;
 pub mod mail;
 mod patience;
+pub mod retention;
 pub mod timer;
 
 use std::any::Any;
@@ -22,6 +24,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use self::patience::Patience;
+use self::retention::{Retention, Rounds};
 use crate::clock::SharedClock;
 use crate::domain::event::Job;
 use crate::error::Result;
@@ -146,12 +149,14 @@ pub struct Worker {
     handlers: Handlers,
     options: WorkerOptions,
     wake: Wake,
+    retention: Option<Arc<Retention>>,
 }
 
 /// What an idle worker does now and then.
 #[derive(Default)]
 struct Chores {
     pruned_at: Option<DateTime<Utc>>,
+    rounds: Rounds,
 }
 
 impl Worker {
@@ -164,7 +169,14 @@ impl Worker {
         wake: Wake,
         options: WorkerOptions,
     ) -> Self {
-        Self { db, clock, handlers, options, wake }
+        Self { db, clock, handlers, options, wake, retention: None }
+    }
+
+    /// Has the worker erase what has outlived its term, too.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Retention) -> Self {
+        self.retention = Some(Arc::new(retention));
+        self
     }
 
     /// Runs jobs as they become due until `shutdown` is ready; then claims no more and ends what runs.
@@ -226,6 +238,12 @@ impl Worker {
             chores.pruned_at = Some(now);
         }
         let next = jobs::next_run_at(&mut conn, &KINDS).await?;
+        drop(conn);
+        if let Some(retention) = &self.retention
+            && retention.go_on(&mut chores.rounds).await
+        {
+            return Ok(Duration::ZERO);
+        }
         let until = next.and_then(|at| (at - now).to_std().ok()).unwrap_or(self.options.poll);
         Ok(until.min(self.options.poll))
     }

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use propusk::app;
 use propusk::casework::Received;
-use propusk::casework::erasure::{Kept, Reason, Standing, Whose};
+use propusk::casework::erasure::{Kept, Reason, Round, Standing, Whose};
 use propusk::clock::Clock as _;
 use propusk::domain::event::Job;
 use propusk::domain::fee::{Money, Payment};
@@ -15,7 +18,8 @@ use propusk::domain::workflow::definition::CommandName;
 use propusk::error::{Error, ErrorCode, Refusal, Result};
 use propusk::storage::audit;
 use propusk::worker::documents::DocumentsHandler;
-use propusk::worker::{Handler, Outcome, Task};
+use propusk::worker::retention::{Retention, RetentionDoor, Rounds};
+use propusk::worker::{Handler, Handlers, Outcome, Task, Wake, Worker, WorkerOptions};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_postgres::Client;
@@ -24,6 +28,7 @@ use uuid::Uuid;
 use crate::support::app::{
     AUDITOR, MIGRANT, OFFICER, OTHER_MIGRANT, OTHER_OFFICER, Person, SENIOR, TestApp,
 };
+use crate::support::cases::grounds;
 use crate::support::drive::{Case, fresh};
 use crate::support::office::{Office, start};
 
@@ -406,6 +411,13 @@ async fn lapsed(office: &Office, passport: &str) -> Uuid {
     id
 }
 
+async fn refused(office: &Office, passport: &str) -> Uuid {
+    let id = office.checked("patent", passport).await;
+    let refuse = Command::Refuse { grounds: grounds("G01"), reason: "no".into() };
+    office.give(&office.boris, id, refuse).await.unwrap();
+    id
+}
+
 /// What is erased.
 async fn erased(office: &Office) -> BTreeSet<Uuid> {
     let erased = "SELECT id::text FROM applications WHERE erased_at IS NOT NULL";
@@ -762,4 +774,235 @@ async fn the_service_can_erase_what_is_closed_and_nothing_else_in_any_other_way(
         .unwrap();
     let left = format!("events WHERE application_id = '{closed}' AND content IS NOT NULL");
     assert_eq!(count(&service, &left).await, 1);
+}
+
+// ── Once a day ───────────────────────────────────────────────────────────────────────────────────────────────
+
+fn retention(office: &Office) -> Retention {
+    Retention::new(office.db.clone(), office.clock.clone(), office.casework.clone())
+}
+
+/// Goes once round.
+async fn go_round(retention: &Retention, rounds: &mut Rounds) {
+    while retention.go_on(rounds).await {}
+}
+
+#[tokio::test]
+async fn each_day_exactly_what_has_outlived_its_term_goes() {
+    let office = Office::open().await;
+    let undecided = withdrawn(&office, "FA0000001").await;
+    let expired_draft = office.draft(&office.migrant, "patent", "FA0000002").await.unwrap();
+    let refused = refused(&office, "FA0000003").await;
+    let specialist =
+        office.submitted(&office.employer, "highly-qualified-specialist", "FA0000004").await;
+    office.give(&office.employer, specialist, Command::Withdraw { reason: None }).await.unwrap();
+    let open = office.in_force("FA0000005").await;
+    let lapsed = lapsed(&office, "FA0000006").await;
+    office.casework.deadline(expired_draft, CommandName::ExpireDraft).await.unwrap();
+
+    let (retention, mut rounds) = (retention(&office), Rounds::default());
+    let mut gone = BTreeSet::new();
+    for (day, due) in [
+        ("2027-03-10T12:00:00Z", vec![]),
+        ("2027-03-11T12:00:00Z", vec![undecided, specialist]),
+        ("2027-04-12T12:00:00Z", vec![]),
+        ("2027-04-13T12:00:00Z", vec![expired_draft]),
+        ("2031-03-10T12:00:00Z", vec![]),
+        ("2031-03-11T12:00:00Z", vec![refused]),
+        ("2032-03-10T12:00:00Z", vec![]),
+        ("2032-03-11T12:00:00Z", vec![lapsed]),
+        ("2090-01-01T00:00:00Z", vec![]),
+    ] {
+        office.clock.set(at(day));
+        go_round(&retention, &mut rounds).await;
+        assert_eq!((rounds.erased, rounds.failed), (due.len(), 0), "{day}");
+        gone.extend(due);
+        assert_eq!(erased(&office).await, gone, "{day}");
+        // A day has one round.
+        office.clock.advance(TimeDelta::hours(11));
+        go_round(&retention, &mut rounds).await;
+    }
+    assert!(office.casework.see(&office.anna.actor(), open, |_| Ok(())).await.is_ok());
+    let roles =
+        "SELECT DISTINCT actor_role, content::jsonb ->> 'basis' FROM events WHERE kind = 'erased'";
+    let rows = office.owner().await.query(roles, &[]).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].get::<_, &str>(0), "timer");
+    assert_eq!(rows[0].get::<_, &str>(1), "the term of retention is over");
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_erased_does_not_stop_the_others_and_comes_again() {
+    let office = Office::open().await;
+    let mut ids = BTreeSet::new();
+    for number in 1..=4 {
+        ids.insert(withdrawn(&office, &format!("FA000000{number}")).await);
+        office.clock.advance(TimeDelta::minutes(1));
+    }
+    let stuck = *ids.iter().nth(1).unwrap();
+    let owner = office.owner().await;
+    owner
+        .batch_execute(&format!(
+            "CREATE FUNCTION get_stuck() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN RAISE EXCEPTION ''stuck''; END'; \
+             CREATE TRIGGER stuck BEFORE UPDATE ON applications FOR EACH ROW \
+             WHEN (OLD.id = '{stuck}') EXECUTE FUNCTION get_stuck()"
+        ))
+        .await
+        .unwrap();
+    office.clock.set(at("2028-01-01T00:00:00Z"));
+    // Of another one nobody can tell which day it is.
+    let strange = *ids.first().unwrap();
+    owner
+        .batch_execute(&format!(
+            "INSERT INTO units VALUES ('99', 'Base', '99', 'Mars/Base'); \
+             UPDATE applications SET unit_code = '99' WHERE id = '{strange}'"
+        ))
+        .await
+        .unwrap();
+    let (retention, mut rounds) = (retention(&office), Rounds::default());
+    go_round(&retention, &mut rounds).await;
+    assert_eq!((rounds.erased, rounds.failed), (2, 1));
+    let left: BTreeSet<_> = ids.difference(&erased(&office).await).copied().collect();
+    assert_eq!(left, BTreeSet::from([strange, stuck]));
+    // Nothing of it is gone: neither the content of its events nor the rest.
+    let content = format!("events WHERE application_id = '{stuck}' AND content IS NULL");
+    assert_eq!(count(&owner, &content).await, 0);
+    let mend = "DROP TRIGGER stuck ON applications; UPDATE applications SET unit_code = '77' \
+                WHERE erased_at IS NULL";
+    owner.batch_execute(mend).await.unwrap();
+    office.clock.advance(TimeDelta::days(1));
+    go_round(&retention, &mut rounds).await;
+    assert_eq!((rounds.erased, rounds.failed), (2, 0));
+    assert_eq!(erased(&office).await, ids);
+}
+
+#[tokio::test]
+async fn a_walk_through_many_is_a_page_at_a_time_and_misses_none() {
+    let office = Office::open().await;
+    let first = withdrawn(&office, "FA0000001").await;
+    let owner = office.owner().await;
+    // 230 more of the same instant, so that pages end between equal times.
+    owner
+        .batch_execute(&format!(
+            "INSERT INTO applications (id, reference, track, workflow_version, unit_code, applicant_id, state, \
+             phase, version, created_at, state_since, form) SELECT gen_random_uuid(), 'R' || n, track, \
+             workflow_version, unit_code, applicant_id, state, phase, version, created_at, state_since, '{{}}' \
+             FROM applications, generate_series(1, 230) AS n WHERE id = '{first}'"
+        ))
+        .await
+        .unwrap();
+    office.clock.set(at("2028-01-01T00:00:00Z"));
+    let (mut round, mut pages, mut seen) = (Round::default(), 0, BTreeSet::new());
+    while let Some(page) = office.casework.outlived(&mut round).await.unwrap() {
+        assert!(page.len() <= 100);
+        pages += usize::from(!page.is_empty());
+        for id in page {
+            assert!(seen.insert(id));
+        }
+    }
+    assert_eq!((pages, seen.len()), (3, 231));
+    // The table is too small for an index to pay; what matters is that it fits.
+    owner.batch_execute("SET enable_seqscan = off; SET enable_bitmapscan = off").await.unwrap();
+    let plan = owner
+        .query(
+            &format!(
+                "EXPLAIN SELECT id FROM applications WHERE phase = 'closed' AND erased_at IS NULL \
+             AND track = 'patent' AND coalesce(decision ->> 'outcome', 'undecided') = 'undecided' \
+             AND state_since < now() AND (state_since, id) > (now() - interval '1 day', '{first}') \
+             ORDER BY state_since, id LIMIT 100"
+            ),
+            &[],
+        )
+        .await
+        .unwrap();
+    let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+    let plan = plan.join("\n");
+    assert!(plan.contains("applications_closed") && !plan.contains("Sort"), "{plan}");
+    let condition = plan.lines().find(|line| line.contains("Index Cond: ")).unwrap();
+    assert!(condition.contains("(ROW(state_since, id) > ROW("), "{plan}");
+}
+
+#[tokio::test]
+async fn a_round_that_breaks_off_begins_anew_in_an_hour() {
+    let office = Office::open().await;
+    let id = withdrawn(&office, "FA1234567").await;
+    let owner = office.owner().await;
+    office.clock.set(at("2028-01-01T00:00:00Z"));
+    let (retention, mut rounds) = (retention(&office), Rounds::default());
+    owner.batch_execute("ALTER TABLE permits RENAME TO hidden").await.unwrap();
+    go_round(&retention, &mut rounds).await;
+    owner.batch_execute("ALTER TABLE hidden RENAME TO permits").await.unwrap();
+    office.clock.advance(TimeDelta::minutes(59));
+    go_round(&retention, &mut rounds).await;
+    assert_eq!(erased(&office).await, BTreeSet::new());
+    office.clock.advance(TimeDelta::minutes(1));
+    go_round(&retention, &mut rounds).await;
+    assert_eq!(erased(&office).await, BTreeSet::from([id]));
+}
+
+/// A door that tells of each round.
+struct Told(tokio::sync::mpsc::UnboundedSender<DateTime<Utc>>, Arc<propusk::clock::FixedClock>);
+
+impl RetentionDoor for Told {
+    fn outlived<'a>(&'a self, _: &'a mut Round) -> BoxFuture<'a, Result<Option<Vec<Uuid>>>> {
+        self.0.send(self.1.now()).unwrap();
+        async { Ok(None) }.boxed()
+    }
+
+    fn erase(&self, _: Uuid) -> BoxFuture<'_, Result<()>> {
+        async { Ok(()) }.boxed()
+    }
+}
+
+/// Does nothing.
+struct Idle;
+
+impl Handler for Idle {
+    fn run<'a>(&'a self, _: &'a Task) -> BoxFuture<'a, Outcome> {
+        async { Outcome::Done }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn the_worker_goes_round_at_its_start_and_once_a_day_and_the_log_gets_its_months() {
+    let office = Office::open().await;
+    let owner = office.owner().await;
+    let months = "pg_class WHERE relnamespace = 'events_by_month'::regnamespace AND relkind = 'r'";
+    let made = count(&owner, months).await;
+    let (send, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let idle: Arc<dyn Handler> = Arc::new(Idle);
+    let handlers = Handlers { timer: Arc::clone(&idle), mail: Arc::clone(&idle), documents: idle };
+    let wake = Wake::default();
+    let worker = Worker::new(
+        office.db.clone(),
+        office.clock.clone(),
+        handlers,
+        wake.clone(),
+        WorkerOptions::default(),
+    )
+    .with_retention(Retention::new(
+        office.db.clone(),
+        office.clock.clone(),
+        Told(send, office.clock.clone()),
+    ));
+    // Six months after the last month that there is.
+    let last = "SELECT to_char(max(to_date(relname, '\"events_\"YYYY_MM')), 'YYYY-MM-DD\"T00:00:00Z\"') \
+                FROM pg_class WHERE relnamespace = 'events_by_month'::regnamespace AND relkind = 'r' \
+                AND relname LIKE 'events\\_%'";
+    let last = at(owner.query_one(last, &[]).await.unwrap().get(0));
+    office.clock.set(last - TimeDelta::days(550));
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(async move { worker.run(stopped.map(|_| ())).await });
+    let first = told.recv().await.unwrap();
+    assert_eq!(first, office.clock.now());
+    assert_eq!(count(&owner, months).await - made, 6);
+    office.clock.advance(TimeDelta::hours(23));
+    wake.poke();
+    office.clock.advance(TimeDelta::hours(1));
+    wake.poke();
+    assert_eq!(told.recv().await.unwrap(), first + TimeDelta::hours(24));
+    stop.send(()).unwrap();
+    running.await.unwrap();
+    assert!(told.try_recv().is_err());
 }
