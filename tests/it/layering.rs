@@ -62,6 +62,8 @@ const KEPT: &[(&str, &[&str], &str)] = &[
     ("Uuid::new_v4", &["clock"], "ids come from the clock"),
     ("store::apply", &["casework"], "only casework changes an application"),
     ("applications::apply", &["storage", "casework"], "only casework changes an application"),
+    ("store::erase(", &["casework"], "only casework erases"),
+    ("erasure::erase", &["storage", "casework"], "only casework erases"),
     ("claim_next", &["api", "storage", "casework"], "only casework claims"),
     ("applications::claim_next", &["storage", "casework"], "only casework claims"),
 ];
