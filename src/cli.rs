@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. Each command has one function here that
 //! calls into the module that does the work.
 
+mod person;
 mod workflow;
 
 use std::io::{BufRead as _, Write as _};
@@ -15,6 +16,8 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use uuid::Uuid;
+
+pub use self::person::{PersonCommand, PersonEraseArgs};
 
 use crate::api::openapi as document;
 use crate::app::{self, App};
@@ -84,6 +87,9 @@ pub enum Command {
     /// Manage accounts
     #[command(subcommand)]
     User(UserCommand),
+    /// Erase a person's data
+    #[command(subcommand)]
+    Person(PersonCommand),
     /// Manage offices
     #[command(subcommand)]
     Unit(UnitCommand),
@@ -262,6 +268,10 @@ Example:
     const AUDIT_REPLAY: &'static str = "\
 Example:
   propusk audit replay --config /etc/propusk.toml";
+    const PERSON_ERASE: &'static str = "\
+Examples:
+  propusk person erase --citizenship UZB --passport FA1234567 --dry-run
+  propusk person erase --citizenship UZB --passport FA1234567 --basis 'order 12-3/2031'";
     const USER_ADD: &'static str = "\
 Example:
   propusk user add chief@example.org --role administrator < password-file";
@@ -317,6 +327,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Audit(AuditCommand::Replay(file)) => audit_replay(&file).await,
         Command::User(UserCommand::Add(args)) => user_add(args).await,
         Command::Unit(UnitCommand::Add(args)) => unit_add(args).await,
+        Command::Person(PersonCommand::Erase(args)) => person::erase(args).await,
     }
 }
 
