@@ -4,6 +4,7 @@
 //! calls into the module that does the work.
 
 pub mod audit;
+mod person;
 mod workflow;
 
 use std::io::{BufRead as _, Write as _};
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
+
+pub use self::person::{PersonCommand, PersonEraseArgs};
 
 use crate::api::openapi as document;
 use crate::app::{self, App};
@@ -82,6 +85,9 @@ pub enum Command {
     /// Manage accounts
     #[command(subcommand)]
     User(UserCommand),
+    /// Erase a person's data
+    #[command(subcommand)]
+    Person(PersonCommand),
     /// Manage offices
     #[command(subcommand)]
     Unit(UnitCommand),
@@ -246,6 +252,10 @@ Example:
     const WORKFLOW_PATHS: &'static str = "\
 Example:
   propusk workflow paths patent";
+    const PERSON_ERASE: &'static str = "\
+Examples:
+  propusk person erase --citizenship UZB --passport FA1234567 --dry-run
+  propusk person erase --citizenship UZB --passport FA1234567 --basis 'order 12-3/2031'";
     const USER_ADD: &'static str = "\
 Example:
   propusk user add chief@example.org --role administrator < password-file";
@@ -301,6 +311,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Audit(command) => audit::run(command).await,
         Command::User(UserCommand::Add(args)) => user_add(args).await,
         Command::Unit(UnitCommand::Add(args)) => unit_add(args).await,
+        Command::Person(PersonCommand::Erase(args)) => person::erase(args).await,
     }
 }
 
