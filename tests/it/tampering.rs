@@ -276,6 +276,8 @@ async fn a_whole_history_written_anew_with_the_right_key_is_found_by_who_kept_a_
         .await;
     let forger = Sequencer::new(SequencerParts {
         url: world.app.database.url().to_owned(),
+        db: world.app.app.db.clone(),
+        witnesses: Vec::new(),
         keys: world.app.app.log_keys.clone(),
         directory: test_dir("forger"),
         clock: world.app.clock.clone(),
