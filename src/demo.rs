@@ -155,6 +155,7 @@ fn settings(options: &Options, port: u16, secrets: &Secrets, url: String) -> Res
         data_dir: options.data.clone(),
         token_key: secrets.token_key.clone(),
         payment_webhook_secret: secrets.payment_webhook_secret.clone(),
+        log_key: secrets.log_key.clone(),
     })
     .map_err(|error| Error::internal("the demo's settings are wrong", error))
 }
@@ -186,6 +187,11 @@ async fn welcome(app: &App, url: &str) -> Result<()> {
         line(&format!("  curl -s -H 'Accept-Language: en' {url}/v1/status/{reference}"));
     }
     line(&format!("  curl -sL {url}/docs        (or open it in a browser)"));
+    line("\nThe public log, and the key that verifies it:");
+    line(&format!("  curl -s {url}/log/checkpoint"));
+    if let Some(key) = app.log_keys.verifiers().first() {
+        line(&format!("  propusk audit verify {url}/log --key {key}"));
+    }
     line("\nStop it with Ctrl-C.");
     Ok(())
 }

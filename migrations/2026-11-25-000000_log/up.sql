@@ -166,13 +166,14 @@ COMMENT ON TABLE log_tiles IS
 ALTER TABLE log_tiles ALTER COLUMN root SET STORAGE PLAIN;
 
 CREATE TABLE log_checkpoints (
-    id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id   bigint PRIMARY KEY CHECK (id > 0),
     size bigint NOT NULL CHECK (size >= 0),
     root bytea NOT NULL CHECK (length(root) = 32),
     at   timestamptz NOT NULL,
     note text NOT NULL
 );
-COMMENT ON TABLE log_checkpoints IS 'every checkpoint ever signed; the latest is the published one';
+COMMENT ON TABLE log_checkpoints IS
+    'every checkpoint ever signed, numbered from 1 without gaps; the latest is the published one';
 CREATE INDEX log_checkpoints_by_size ON log_checkpoints (size);
 
 CREATE TABLE log_cosignatures (
