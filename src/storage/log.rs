@@ -10,7 +10,9 @@ use diesel::prelude::{
     ExpressionMethods as _, JoinOnDsl as _, NullableExpressionMethods as _, OptionalExtension as _,
     QueryDsl as _, Queryable, QueryableByName,
 };
-use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{
+    Array, BigInt, Binary, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz,
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _};
 use uuid::Uuid;
 
@@ -772,19 +774,34 @@ pub async fn checkpoints(
         .map_err(|error| query_failed("log::checkpoints", error))
 }
 
-/// Lists the applications of which an event in the log says that they were erased.
+/// Lists the applications of which an event in the log says that they were erased, and the events about no application
+/// of which it says so: receipts of money.
 ///
 /// # Errors
-/// [`Error::Internal`] when the database fails.
-pub async fn erased_applications(conn: &mut AsyncPgConnection) -> Result<Vec<Uuid>> {
-    e::table
+/// [`Error::Internal`] when the database fails, [`Error::Corrupt`] when such an event names no receipts where it should.
+pub async fn erased(conn: &mut AsyncPgConnection) -> Result<Vec<Uuid>> {
+    let receipts = diesel::dsl::sql::<Nullable<Jsonb>>(
+        "CASE WHEN strpos(content, '\"receipts\"') > 0 THEN content::jsonb -> 'receipts' END",
+    );
+    let rows: Vec<(Uuid, Option<serde_json::Value>)> = e::table
         .inner_join(l::table.on(l::event_id.eq(e::id)))
         .filter(e::kind.eq(ERASED))
         .filter(e::content.is_not_null())
-        .select(e::application_id.assume_not_null())
+        .select((e::application_id.assume_not_null(), receipts))
         .load(conn)
         .await
-        .map_err(|error| query_failed("log::erased_applications", error))
+        .map_err(|error| query_failed("log::erased", error))?;
+    let mut erased = Vec::with_capacity(rows.len());
+    for (application, receipts) in rows {
+        erased.push(application);
+        if let Some(receipts) = receipts {
+            let receipts: Vec<Uuid> = serde_json::from_value(receipts).map_err(|_| {
+                Error::Corrupt { table: "events", column: "content", row: application.to_string() }
+            })?;
+            erased.extend(receipts);
+        }
+    }
+    Ok(erased)
 }
 
 /// The kind of the event that tells of an erasure.
