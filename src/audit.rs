@@ -10,6 +10,7 @@
 
 pub mod checkpoint;
 pub mod edge;
+pub mod export;
 pub mod file;
 pub mod inspect;
 pub mod merkle;

@@ -279,6 +279,7 @@ impl Page {
 struct State {
     edge: Edge,
     checkpoints: Claims,
+    /// Applications, and events about none.
     erased: HashSet<Uuid>,
     verified: Verified,
 }

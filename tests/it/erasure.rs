@@ -9,6 +9,7 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use propusk::app;
+use propusk::audit::inspect;
 use propusk::casework::Received;
 use propusk::casework::erasure::{Kept, Reason, Round, Standing, Whose};
 use propusk::clock::Clock as _;
@@ -280,6 +281,12 @@ async fn nothing_of_a_person_is_found_after_erasure_and_everything_of_others_is(
     for text in ["an earlier paper of his", "a paper of his", "an answer of his"] {
         assert_eq!(files_with(&documents, text).len(), 1, "{text}");
     }
+    app.publish().await;
+    let verified = async || {
+        let keys = app.app.log_keys.verifiers();
+        inspect::verify(&app.app.db, &keys, &[], None, &|_, _| ()).await.unwrap().unwrap()
+    };
+    assert_eq!(verified().await.erased, 0);
     let before = log(&owner).await;
     let rows = "SELECT to_jsonb(c)::text FROM charges c UNION ALL SELECT (to_jsonb(p) - 'payer')::text \
                 FROM payments p UNION ALL SELECT (to_jsonb(c) - 'note' - 'override_reason')::text \
@@ -340,6 +347,11 @@ async fn nothing_of_a_person_is_found_after_erasure_and_everything_of_others_is(
     let receipts = after.iter().filter(|(event, ..)| event["kind"] == "paymentReceived");
     let receipts: Vec<&Value> = receipts.map(|(event, ..)| &event["id"]).collect();
     assert_eq!(content["receipts"], json!(receipts));
+
+    // Whoever verifies the log tells what was erased from what is missing.
+    app.publish().await;
+    let verified = verified().await;
+    assert_eq!((verified.leaves, verified.erased), (after.len() as u64, erased.values().sum()));
 
     is_seen_by_nobody(&app, &case, &number).await;
 }

@@ -11,6 +11,7 @@ use propusk::audit::proof::LogProof;
 use propusk::audit::sequencer::{Sequencer, SequencerOptions, SequencerParts, Step};
 use propusk::audit::tile::{Level, bundle, tiles_of};
 use propusk::audit::witness::client::Witness;
+use propusk::audit::{export, source, verify};
 use propusk::clock::SystemClock;
 use propusk::domain::event::leaf::Leaf;
 use propusk::error::{Error, Result};
@@ -544,4 +545,41 @@ async fn a_claim_of_the_next_application_commits_to_what_it_says() {
         propusk::domain::event::sealed::pseudonym(&salt.try_into().unwrap(), application);
     let hex: String = pseudonym.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(extra["leaf"]["pseudonym"], hex);
+}
+
+#[actix_web::test]
+async fn an_exported_folder_is_verified_without_the_service_and_goes_on_where_it_ended() {
+    let app = TestApp::spawn().await;
+    let (sql, keys) = (app.sql().await, app.app.log_keys.verifiers());
+    let directory = test_dir("exported");
+    let export = async || export::export(&app.app.db, &directory, &keys, &|_, _| ()).await;
+    assert!(export().await.unwrap_err().to_string().contains("nothing is published yet"));
+    let mut before = 0;
+    for count in [200, 600, 0, 7, 70_000] {
+        insert(&sql, "some", count).await;
+        app.publish().await;
+        let done = export().await.unwrap();
+        let source = source::open(directory.to_str().unwrap());
+        let report = verify::verify(source.as_ref(), &keys, None, &mut |_| ()).unwrap();
+        let size = report.signed.checkpoint.size;
+        assert_eq!((done.before, done.size), (before, size));
+        assert_eq!(size, checkpoint(&app).await.checkpoint.size);
+        before = size;
+    }
+    assert_eq!(export().await.unwrap().files, 0);
+    // Nothing is left of parts that have become whole.
+    assert!(!directory.join("tile/0/000.p").exists() && directory.join("tile/0/000").exists());
+    // A history written anew does not replace the one that may prove it.
+    put_back(
+        &sql,
+        "DELETE FROM log_leaves; DELETE FROM log_tiles; DELETE FROM log_checkpoints; \
+                    UPDATE log_position SET next_xact = 0; DELETE FROM events WHERE kind <> 'some'",
+    )
+    .await;
+    let forger = sequencer(&app, "export-forger");
+    let mut seat = forger.sit().await.unwrap().unwrap();
+    insert(&sql, "more", 100).await;
+    while seat.tick(&|_| Ok(())).await.unwrap().more {}
+    let why = export().await.unwrap_err().to_string();
+    assert!(why.contains("does not go on from"), "{why}");
 }
