@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod person;
+pub mod witness;
 mod workflow;
 
 use std::io::{BufRead as _, Write as _};
@@ -82,6 +83,12 @@ pub enum Command {
     /// Check the history against the present
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Watch other people's logs
+    ///
+    /// Cosigns each checkpoint of the given logs that continues all that was seen of them before, so that a log cannot
+    /// show one history to some and another to others. Needs no database.
+    #[command(after_long_help = witness::HELP)]
+    Witness(witness::WitnessArgs),
     /// Manage accounts
     #[command(subcommand)]
     User(UserCommand),
@@ -309,6 +316,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Workflow(WorkflowCommand::Paths { workflow }) => workflow::paths(&workflow),
         Command::Audit(command) => audit::run(command).await,
+        Command::Witness(args) => witness::run(args).await,
         Command::User(UserCommand::Add(args)) => user_add(args).await,
         Command::Unit(UnitCommand::Add(args)) => unit_add(args).await,
         Command::Person(PersonCommand::Erase(args)) => person::erase(args).await,
