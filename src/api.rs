@@ -17,6 +17,7 @@ pub mod form;
 pub mod gateway;
 mod json;
 pub mod limits;
+pub mod log;
 pub mod lookups;
 pub mod metrics;
 pub mod officer;
@@ -38,6 +39,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
     applicant::configure(config);
     officer::configure(config);
     auditor::configure(config);
+    log::configure(config);
     callbacks::configure(config);
 }
 

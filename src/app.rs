@@ -19,6 +19,8 @@ use utoipa_actix_web::AppExt as _;
 use crate::api;
 use crate::api::limits::Limiter;
 use crate::api::metrics::Metrics;
+use crate::audit::note::LogKeys;
+use crate::audit::sequencer::{Sequencer, SequencerOptions, SequencerParts, Status};
 use crate::auth::passwords::{Cost, Passwords};
 use crate::auth::tokens::Tokens;
 use crate::casework::Casework;
@@ -68,6 +70,12 @@ pub struct Parts {
     pub wake: Wake,
     /// The way that mail leaves by.
     pub mailer: Mailer,
+    /// The keys that sign the public log.
+    pub log_keys: LogKeys,
+    /// Numbers the events and publishes the log, when it is this process's turn.
+    pub sequencer: Sequencer,
+    /// What the sequencer of this process is doing.
+    pub log_status: Arc<Status>,
 }
 
 /// Budgets of requests.
@@ -121,6 +129,17 @@ impl App {
             MailTransport::Directory(dir) => Mailer::directory(dir, from),
         };
         let logins = config.login_attempts_per_minute.get();
+        let log_keys = LogKeys::parse(config.transparency.keys.expose())
+            .map_err(|error| Error::internal("the log's keys are not usable", error))?;
+        let log_status = Arc::new(Status::default());
+        let sequencer = Sequencer::new(SequencerParts {
+            url: config.database.url.expose().clone(),
+            keys: log_keys.clone(),
+            directory: config.transparency.directory.clone(),
+            clock: Arc::clone(&clock),
+            status: Arc::clone(&log_status),
+            options: SequencerOptions::default(),
+        });
         Ok(Self(Arc::new(Parts {
             clock,
             db,
@@ -147,6 +166,9 @@ impl App {
                 .collect(),
             wake,
             mailer,
+            log_keys,
+            sequencer,
+            log_status,
         })))
     }
 }
@@ -273,16 +295,10 @@ pub async fn run(
     until: impl Future<Output = ()>,
 ) -> Result<()> {
     let worker = worker(&app)?;
-    let server = serve(app, listener, workers)?;
+    let server = serve(app.clone(), listener, workers)?;
     let handle = server.handle();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let work = actix_web::rt::spawn(async move {
-        worker
-            .run(async {
-                let _ = stopped.await;
-            })
-            .await;
-    });
+    let (stop, stopped) = tokio::sync::watch::channel(());
+    let work = actix_web::rt::spawn(background(app, worker, stopped));
     let mut server = actix_web::rt::spawn(server);
     let served = tokio::select! {
         served = &mut server => served,
@@ -297,6 +313,14 @@ pub async fn run(
         .map_err(|error| Error::internal("the server was interrupted", error))?
         .map_err(|error| Error::internal("the server failed", error))?;
     worked.map_err(|error| Error::internal("the worker was interrupted", error))
+}
+
+/// Runs jobs and the log's sequencer until the other end of `stop` is dropped; then ends what runs.
+pub async fn background(app: App, worker: Worker, stop: tokio::sync::watch::Receiver<()>) {
+    let stopped = async |mut stop: tokio::sync::watch::Receiver<()>| {
+        while stop.changed().await.is_ok() {}
+    };
+    tokio::join!(worker.run(stopped(stop.clone())), app.sequencer.run(stopped(stop)));
 }
 
 /// Gives a future that is ready when the process is told to stop, by Ctrl-C or by a service manager.

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration. Each command has one function here that
 //! calls into the module that does the work.
 
+pub mod audit;
 mod workflow;
 
 use std::io::{BufRead as _, Write as _};
@@ -14,21 +15,18 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
-use uuid::Uuid;
 
 use crate::api::openapi as document;
 use crate::app::{self, App};
 use crate::auth::passwords::{Cost, Passwords};
 use crate::auth::{self, NewUser};
-use crate::casework::Casework;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{CommandConfig, Config, ConfigErrors, LogConfig};
 use crate::domain::actor::Role;
 use crate::error::Error;
 use crate::storage::accounts::Unit;
-use crate::storage::applications::{self, Key, Wants};
 use crate::storage::events::PlainEvent;
-use crate::storage::{Conn, Db, DbOptions, audit, definitions, migrate};
+use crate::storage::{Db, DbOptions, definitions, migrate};
 use crate::{demo, telemetry};
 
 /// A work-permit office: applications, their workflow, permits and the log that proves them, over HTTP.
@@ -78,7 +76,7 @@ pub enum Command {
     Workflow(WorkflowCommand),
     /// Check the history against the present
     #[command(subcommand)]
-    Audit(AuditCommand),
+    Audit(audit::AuditCommand),
     /// Manage accounts
     #[command(subcommand)]
     User(UserCommand),
@@ -149,17 +147,6 @@ pub enum WorkflowCommand {
         /// Track to list, or a definition file
         workflow: String,
     },
-}
-
-/// What can be done with the audit log.
-#[derive(Debug, Subcommand)]
-pub enum AuditCommand {
-    /// Replay every application's events and compare
-    ///
-    /// Folds the events of every application and compares the outcome with its row. Names each difference and
-    /// exits with 1 when there is any.
-    #[command(after_long_help = AfterHelp::AUDIT_REPLAY)]
-    Replay(ConfigFile),
 }
 
 /// What can be done with accounts.
@@ -257,9 +244,6 @@ Example:
     const WORKFLOW_PATHS: &'static str = "\
 Example:
   propusk workflow paths patent";
-    const AUDIT_REPLAY: &'static str = "\
-Example:
-  propusk audit replay --config /etc/propusk.toml";
     const USER_ADD: &'static str = "\
 Example:
   propusk user add chief@example.org --role administrator < password-file";
@@ -312,7 +296,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
             workflow::draw(&workflow, &format, &language)
         }
         Command::Workflow(WorkflowCommand::Paths { workflow }) => workflow::paths(&workflow),
-        Command::Audit(AuditCommand::Replay(file)) => audit_replay(&file).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::User(UserCommand::Add(args)) => user_add(args).await,
         Command::Unit(UnitCommand::Add(args)) => unit_add(args).await,
     }
@@ -331,7 +315,13 @@ async fn worker(file: &ConfigFile) -> Result<(), Failure> {
     let config = service_config(file).await?;
     let app = service_app(&config).await?;
     println!("propusk works on jobs");
-    app::worker(&app)?.run(app::told_to_stop()?).await;
+    let (stop, stopped) = tokio::sync::watch::channel(());
+    let told = app::told_to_stop()?;
+    let worker = app::worker(&app)?;
+    tokio::join!(app::background(app, worker, stopped), async move {
+        told.await;
+        drop(stop);
+    });
     Ok(())
 }
 
@@ -362,57 +352,6 @@ async fn demo(args: DemoArgs) -> Result<(), Failure> {
         postgres_bin: args.postgres_bin,
     };
     Ok(demo::run(&options).await?)
-}
-
-/// How many applications are replayed for each look at the list.
-const PAGE: i64 = 500;
-
-async fn audit_replay(file: &ConfigFile) -> Result<(), Failure> {
-    let config = command_config(file)?;
-    let db = command_db(config.database.url.expose())?;
-    let (mut seen, mut differing) = (0, 0);
-    let mut after = None;
-    loop {
-        let mut conn = db.conn().await?;
-        let ids = audit::application_ids(&mut conn, after, PAGE).await?;
-        let Some(last) = ids.last() else { break };
-        after = Some(*last);
-        for id in ids {
-            let differences = match replay(&mut conn, id).await {
-                Ok(differences) => differences,
-                // What does not decode is a difference with a name, and no reason to leave the others unseen.
-                Err(error @ Error::Corrupt { .. }) => vec![error.to_string()],
-                Err(error) => return Err(error.into()),
-            };
-            for difference in &differences {
-                println!("{id}: {difference}");
-            }
-            seen += 1;
-            differing += usize::from(!differences.is_empty());
-        }
-    }
-    println!("{seen} applications replayed, {differing} differ from their events");
-    match differing {
-        0 => Ok(()),
-        _ => Err(Failure::Found("the events and the rows are not the same".to_owned())),
-    }
-}
-
-/// Compares one application with its events.
-async fn replay(conn: &mut Conn, id: Uuid) -> Result<Vec<String>, Error> {
-    let Some(loaded) = applications::find(conn, Key::Id(id), Wants::default()).await? else {
-        return Ok(Vec::new());
-    };
-    let mut stored = loaded.application;
-    let mut events = audit::history(conn, id).await?;
-    if events.last().is_some_and(|event| event.seq > stored.version) {
-        // Written in between, or the row was put back: a second look at the row tells.
-        if let Some(again) = applications::find(conn, Key::Id(id), Wants::default()).await? {
-            stored = again.application;
-            events = audit::history(conn, id).await?;
-        }
-    }
-    Ok(Casework::differences(&stored, &events))
 }
 
 async fn user_add(args: UserAddArgs) -> Result<(), Failure> {

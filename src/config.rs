@@ -16,6 +16,7 @@ use lettre::message::Mailbox;
 use self::source::Reader;
 pub use self::source::{ConfigErrors, Problem, SETTINGS, Setting, Source};
 pub use self::values::{LogFormat, Network, Secret};
+use crate::audit::note::VerifierKey;
 
 /// Marks the secrets that the demo makes for itself: the first bytes of its webhook secret, and a line before
 /// its token key. [`Config::load`] refuses whatever bears it.
@@ -42,6 +43,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// Where uploaded documents are kept.
     pub documents_directory: PathBuf,
+    /// How the public log is signed.
+    pub transparency: TransparencyConfig,
     /// Definitions to use in place of the ones in the binary.
     pub workflows_directory: Option<PathBuf>,
     /// Networks whose `Forwarded` and `X-Forwarded-For` are believed.
@@ -65,6 +68,17 @@ pub struct DatabaseConfig {
     pub owner_url: Secret<String>,
     /// Connections at most.
     pub pool_size: usize,
+}
+
+/// How the public log is signed.
+#[derive(Debug, Clone)]
+pub struct TransparencyConfig {
+    /// The keys that sign, one a line as `propusk audit key` writes them, checked.
+    pub keys: Secret<String>,
+    /// Keeps the last signed checkpoint, outside the database.
+    pub directory: PathBuf,
+    /// Whom to ask for cosignatures: verifier key and URL without a slash at the end.
+    pub witnesses: Vec<(VerifierKey, String)>,
 }
 
 /// What is logged, and how.
@@ -118,6 +132,8 @@ pub struct DemoConfig {
     pub token_key: String,
     /// As [`Config::payment_webhook_secrets`], beginning with [`DEMO_MARK`].
     pub payment_webhook_secret: Vec<u8>,
+    /// As [`TransparencyConfig::keys`], of a name that begins with [`DEMO_MARK`].
+    pub log_key: String,
 }
 
 impl Config {
@@ -161,6 +177,11 @@ impl Config {
                 transport: MailTransport::Directory(demo.data_dir.join("mail")),
             },
             documents_directory: demo.data_dir.join("documents"),
+            transparency: TransparencyConfig {
+                keys: Secret::new(demo.log_key),
+                directory: demo.data_dir.join("log"),
+                witnesses: Vec::new(),
+            },
             workflows_directory: None,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
@@ -215,6 +236,10 @@ struct Draft {
     mail_from: Option<Mailbox>,
     mail_directory: Option<PathBuf>,
     documents_directory: Option<PathBuf>,
+    log_key_file: Option<String>,
+    log_key: Option<String>,
+    log_directory: Option<PathBuf>,
+    log_witnesses: Vec<(VerifierKey, String)>,
     workflows_directory: Option<PathBuf>,
     trusted_proxies: Vec<Network>,
     cors_origins: Vec<String>,
@@ -248,6 +273,10 @@ impl Draft {
             mail_from: from.one("mail_from", values::mailbox),
             mail_directory: from.one("mail_directory", values::directory),
             documents_directory: from.one("documents_directory", values::directory),
+            log_key_file: from.one("log_key_file", values::log_key_file),
+            log_key: from.one("log_key", values::log_key),
+            log_directory: from.one("log_directory", values::directory),
+            log_witnesses: from.many("log_witnesses", values::witness),
             workflows_directory: from.one("workflows_directory", values::directory),
             trusted_proxies: from.many("trusted_proxies", values::network),
             cors_origins: from.many("cors_origins", values::origin),
@@ -311,6 +340,21 @@ impl Draft {
             }
         };
         let documents_directory = from.required("documents_directory", self.documents_directory);
+        let log_keys = match (self.log_key_file, self.log_key) {
+            (Some(_), Some(_)) => {
+                from.refuse("log_key", "and log_key_file exclude each other; unset one of them");
+                None
+            }
+            (None, None) if from.is_set("log_key") => None,
+            (file, keys) => from.required("log_key_file", file.or(keys)),
+        };
+        if log_keys.as_ref().is_some_and(|keys| keys.contains(DEMO_MARK)) {
+            from.refuse(
+                "log_key_file",
+                "is the demo's key, whose log nobody trusts; make one with `propusk audit key new NAME FILE`",
+            );
+        }
+        let log_directory = from.required("log_directory", self.log_directory);
         Some(Config {
             database: database?,
             log: self.log,
@@ -321,6 +365,11 @@ impl Draft {
             payment_webhook_secrets: secrets?.into_iter().map(Secret::new).collect(),
             mail: MailConfig { from: mail_from?, transport: transport? },
             documents_directory: documents_directory?,
+            transparency: TransparencyConfig {
+                keys: Secret::new(log_keys?),
+                directory: log_directory?,
+                witnesses: self.log_witnesses,
+            },
             workflows_directory: self.workflows_directory,
             trusted_proxies: self.trusted_proxies,
             cors_origins: self.cors_origins,

@@ -5,17 +5,21 @@
 //! ```text
 //! main, cli → app → everything it builds
 //! api → casework → domain ← imported by all, imports nobody
-//! api → storage, auth, documents               worker → casework, storage, notify, documents
+//! api → storage, audit, auth, documents        worker → casework, storage, notify, documents
+//! audit → storage, domain                      config → audit, for the parser of its keys
 //! casework → storage, domain                   storage → domain
 //! auth → storage, domain                       api → app, for the `App` that handlers are given
+//! audit → storage, domain                      api, worker → audit
 //! ```
 //!
 //! All but `domain` may name `error` and `clock`. `domain` is pure: no async, no I/O, no clock, no randomness, no
-//! environment. `storage` alone names diesel and opens connections, but for those with which `demo` makes the
-//! databases themselves. An application comes to be and changes only through [`casework`].
+//! environment; so are the formats and proofs in `audit`. `storage` alone names diesel and opens connections, but for
+//! those with which `demo` makes the databases themselves. An application comes to be and changes only through
+//! [`casework`].
 
 pub mod api;
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod casework;
 pub mod cli;

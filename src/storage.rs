@@ -10,6 +10,7 @@ pub mod definitions;
 pub mod events;
 pub mod health;
 pub mod jobs;
+pub mod log;
 pub mod messages;
 pub mod migrate;
 pub mod payments;
@@ -31,6 +32,9 @@ use crate::error::{Error, ErrorCode, Result};
 
 /// A connection lent by the pool.
 pub type Conn = Object<AsyncPgConnection>;
+
+/// A connection, lent or one's own.
+pub type Connection = AsyncPgConnection;
 
 /// The role that the service works as: it may insert events and read them, nothing else with them.
 pub const SERVICE_ROLE: &str = "propusk_service";

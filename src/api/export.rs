@@ -23,8 +23,9 @@ use super::views::hex;
 use crate::app::App;
 use crate::domain::event::sealed::canonical;
 use crate::error::{Error, Result};
-use crate::storage::audit::export::{self, Published, Rest};
+use crate::storage::audit::export::{self, Rest};
 use crate::storage::audit::{EventRow, Filter};
+use crate::storage::log;
 
 /// How the file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -41,7 +42,8 @@ pub struct Export {
     app: App,
     filter: Filter,
     format: Format,
-    published: Published,
+    size: i64,
+    root: Vec<u8>,
     rest: Rest,
     /// Whether there is the application that the filter names.
     found: bool,
@@ -55,17 +57,16 @@ impl Export {
     /// [`Error::Internal`] when the database fails.
     pub async fn prepare(app: &App, filter: Filter, format: Format) -> Result<Self> {
         let mut conn = app.db.conn().await?;
-        let published = export::find_published(&mut conn).await?;
+        let published = log::find_latest(&mut conn).await?.map(|row| (row.size, row.root));
         // The root of an empty tree is the hash of nothing (RFC 6962, 2.1).
-        let published =
-            published.unwrap_or_else(|| Published { size: 0, root: Sha256::digest(b"").to_vec() });
-        let rest = export::find_rest(&mut conn, &filter, published.size).await?;
+        let (size, root) = published.unwrap_or_else(|| (0, Sha256::digest(b"").to_vec()));
+        let rest = export::find_rest(&mut conn, &filter, size).await?;
         let found = match filter.application {
             Some(application) => export::exists(&mut conn, application).await?,
             None => false,
         };
         let exported_at = app.clock.now();
-        Ok(Self { app: app.clone(), filter, format, published, rest, found, exported_at })
+        Ok(Self { app: app.clone(), filter, format, size, root, rest, found, exported_at })
     }
 
     /// Says what will be shown.
@@ -74,7 +75,7 @@ impl Export {
         let read = Read::new("logExported", &["events"])
             .with("filter", &self.filter)
             .with("format", self.format)
-            .with("treeSize", self.published.size);
+            .with("treeSize", self.size);
         match self.filter.application.filter(|_| self.found) {
             Some(application) => read.about(application),
             None => read,
@@ -88,7 +89,7 @@ impl Export {
             Format::Ndjson => ("application/x-ndjson", "ndjson"),
             Format::Csv => ("text/csv; charset=utf-8", "csv"),
         };
-        let name = format!("attachment; filename=\"log-{}.{extension}\"", self.published.size);
+        let name = format!("attachment; filename=\"log-{}.{extension}\"", self.size);
         HttpResponse::Ok()
             .content_type(media_type)
             .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -145,8 +146,8 @@ impl Export {
             "format": self.format,
             "filter": self.filter,
             "count": writer.count,
-            "treeSize": self.published.size,
-            "root": STANDARD.encode(&self.published.root),
+            "treeSize": self.size,
+            "root": STANDARD.encode(&self.root),
             "exportedAt": self.exported_at,
             "sha256": hex(&writer.hash.finalize()),
         });
@@ -154,8 +155,11 @@ impl Export {
             manifest["firstIndex"] = json!(first);
             manifest["lastIndex"] = json!(last);
         }
-        let unsigned = |error| Error::internal("a manifest has no canonical form", error);
-        let _text = canonical(&manifest).map_err(unsigned)? + "\n";
+        let failed = |error| Error::internal("a manifest has no canonical form", error);
+        let text = canonical(&manifest).map_err(failed)? + "\n";
+        let note = self.app.log_keys.sign_text("export", &text);
+        let note = note.map_err(|error| Error::internal("cannot sign a manifest", error))?;
+        manifest["signature"] = json!(note);
         Ok(manifest)
     }
 }

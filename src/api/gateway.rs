@@ -64,6 +64,7 @@ pub async fn gateway(
         head: asked == Method::HEAD,
         cors: cors(request.headers(), &app),
         docs: request.path().starts_with("/docs"),
+        open: request.path().starts_with("/log/"),
         allow: route.map(Route::allow),
         id,
         app,
@@ -227,6 +228,8 @@ struct Exchange<'a> {
     operation: &'a str,
     head: bool,
     docs: bool,
+    /// Whether pages of any origin may read the answer: the public log is for everybody.
+    open: bool,
     allow: Option<String>,
     cors: Option<HeaderValue>,
     started: Instant,
@@ -271,7 +274,9 @@ impl Exchange<'_> {
         if !self.app.cors_origins.is_empty() {
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
         }
-        if let Some(origin) = &self.cors {
+        if self.open {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        } else if let Some(origin) = &self.cors {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,

@@ -85,6 +85,8 @@ pub struct Route {
     /// The path with its parameters in braces.
     pub template: String,
     segments: Vec<Option<String>>,
+    /// Whether the last parameter takes the rest of the path: `{tile}`, whose slashes C2SP tlog-tiles wants.
+    rest: bool,
     operations: Vec<(Method, Operation)>,
 }
 
@@ -118,7 +120,7 @@ impl Route {
                 None => !part.is_empty(),
             })
         });
-        fits && parts.next().is_none()
+        fits && (self.rest || parts.next().is_none())
     }
 }
 
@@ -127,6 +129,7 @@ impl Routes {
         let mut routes: Vec<Route> = members(&document["paths"])
             .map(|(template, item)| Route {
                 template: template.clone(),
+                rest: template.ends_with("/{tile}"),
                 segments: template
                     .split('/')
                     .map(|part| (!part.starts_with('{')).then(|| part.to_owned()))
@@ -177,9 +180,8 @@ impl Operation {
             id: operation["operationId"].as_str().unwrap_or_default().to_owned(),
             public,
             lookup: public
-                && tag == "public"
                 && template.starts_with("/v1/")
-                && template.contains('{'),
+                && (tag == "log" || tag == "public" && template.contains('{')),
             offers: offers.into_iter().collect(),
         }
     }
@@ -208,6 +210,7 @@ fn complete(document: &mut Value) {
         { "name": "applications", "description": "One application: its applicant, the officers of its unit, auditors" },
         { "name": "office", "description": "For officers and senior officers: the queues of their unit" },
         { "name": "audit", "description": "For auditors: who did, saw and changed what" },
+        { "name": "log", "description": "The public transparency log, for anyone and for tools that nobody here wrote" },
         { "name": "callbacks", "description": "For machines that call back with a signature" },
         { "name": "health", "description": "For those who run the service" },
     ]);

@@ -114,10 +114,16 @@ impl Read {
         Self { unit: Some(seen.unit.code.clone()), ..self.about(seen.application.id) }
     }
 
-    /// As [`Read::of`], where the application's unit is not at hand.
+    /// As [`Read::of`], where the application's unit is not at hand: the reader's stands for it.
     #[must_use]
     pub fn about(self, application: Uuid) -> Self {
         Self { application: Some(application), ..self }
+    }
+
+    /// Names the unit of what is shown.
+    #[must_use]
+    pub fn in_unit(self, unit: Option<String>) -> Self {
+        Self { unit, ..self }
     }
 
     /// Names the applications in a list that is shown.

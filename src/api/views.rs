@@ -823,7 +823,7 @@ pub struct AccessView {
     pub id: Uuid,
     /// When.
     pub at: DateTime<Utc>,
-    /// What was read: `applicationRead`, `documentRead`, `historyRead`, `clockRead`, `queueRead`, `logQueried`,
+    /// What was read: `applicationRead`, `documentRead`, `historyRead`, `clockRead`, `receiptRead`, `queueRead`, `logQueried`,
     /// `logExported`.
     #[schema(max_length = 40, example = "applicationRead")]
     pub kind: String,

@@ -40,7 +40,7 @@ const fn secret(
 }
 
 /// All settings. Lists are TOML arrays in the file and separated by commas in the environment.
-pub const SETTINGS: [Setting; 20] = [
+pub const SETTINGS: [Setting; 24] = [
     secret(
         "database_url",
         "DATABASE_URL",
@@ -107,6 +107,30 @@ pub const SETTINGS: [Setting; 20] = [
         "PROPUSK_DOCUMENTS_DIRECTORY",
         "required",
         "directory that keeps the uploaded documents",
+    ),
+    setting(
+        "log_key_file",
+        "PROPUSK_LOG_KEY_FILE",
+        "required, unless log_key is set",
+        "file with the keys that sign the public log, made by `propusk audit key new`",
+    ),
+    secret(
+        "log_key",
+        "PROPUSK_LOG_KEY",
+        "not set",
+        "what such a file holds, in place of log_key_file",
+    ),
+    setting(
+        "log_directory",
+        "PROPUSK_LOG_DIRECTORY",
+        "required",
+        "directory that keeps the last signed checkpoint of the log, outside the database and its backups",
+    ),
+    setting(
+        "log_witnesses",
+        "PROPUSK_LOG_WITNESSES",
+        "none",
+        "list of witnesses to ask for cosignatures, each its verifier key, a space, and its URL",
     ),
     setting(
         "workflows_directory",

@@ -13,6 +13,7 @@ use lettre::message::Mailbox;
 use lettre::{AsyncSmtpTransport, Tokio1Executor};
 
 use super::SETTINGS;
+use crate::audit::note::{LogKeys, SignatureType, VerifierKey};
 
 /// The shortest key of a webhook secret, in bytes (Standard Webhooks 1.0).
 const WEBHOOK_KEY_BYTES: usize = 24;
@@ -169,6 +170,41 @@ pub(super) fn webhook_secret(text: &str) -> Result<Vec<u8>, String> {
         return Err(format!("has a secret of only {} bytes; {right}", key.len()));
     }
     Ok(key)
+}
+
+/// Reads the keys of the log from a file.
+pub(super) fn log_key_file(text: &str) -> Result<String, String> {
+    let make = "make one with `propusk audit key new NAME FILE`";
+    let keys = std::fs::read_to_string(text)
+        .map_err(|error| format!("names {text}, which cannot be read ({error}); {make}"))?;
+    LogKeys::parse(&keys)
+        .map_err(|error| format!("names {text}, which has no key of a log ({error}); {make}"))?;
+    Ok(keys)
+}
+
+/// Reads the keys of the log as they stand. The parser's words never repeat a key.
+pub(super) fn log_key(text: &str) -> Result<String, String> {
+    LogKeys::parse(text).map_err(|error| {
+        format!("has no key of a log ({error}); write what `propusk audit key new` writes")
+    })?;
+    Ok(text.to_owned())
+}
+
+/// Reads a witness: its verifier key and its URL.
+pub(super) fn witness(text: &str) -> Result<(VerifierKey, String), String> {
+    let right = "write the witness's verifier key, a space, and its URL";
+    let (key, url) = text.trim().split_once(' ').ok_or_else(|| format!("has {text:?}; {right}"))?;
+    let key = VerifierKey::parse(key).map_err(|error| format!("has {text:?}: {error}; {right}"))?;
+    if key.kind() != SignatureType::Cosignature {
+        return Err(format!("has {text:?}: the key is none of a witness (type 0x04); {right}"));
+    }
+    let url = url.trim().trim_end_matches('/');
+    if !(url.starts_with("https://") || url.starts_with("http://")) {
+        return Err(format!(
+            "has {text:?}: the URL begins with neither https:// nor http://; {right}"
+        ));
+    }
+    Ok((key, url.to_owned()))
 }
 
 pub(super) fn smtp_url(text: &str) -> Result<String, String> {

@@ -9,6 +9,7 @@ use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 
+use crate::audit::note::LogKey;
 use crate::clock::Clock;
 use crate::config::DEMO_MARK;
 use crate::error::{Error, Result};
@@ -19,6 +20,8 @@ pub struct Secrets {
     pub token_key: String,
     /// The key that the payment provider and we share.
     pub payment_webhook_secret: Vec<u8>,
+    /// The key of the public log, of a name that says whose it is.
+    pub log_key: String,
 }
 
 impl Secrets {
@@ -41,7 +44,16 @@ impl Secrets {
             let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
             Ok(format!("{DEMO_MARK}{hex}"))
         })?;
-        Ok(Self { token_key, payment_webhook_secret: webhook.into_bytes() })
+        let log_key = keep(&dir.join("log.key"), || {
+            let (mut seed, mut name) = ([0; 32], [0; 4]);
+            clock.fill(&mut seed);
+            clock.fill(&mut name);
+            let name = format!("{DEMO_MARK}{:08x}/log", u32::from_be_bytes(name));
+            LogKey::generate(&name, seed)
+                .map(|key| format!("{}\n", key.private_line()))
+                .map_err(|error| Error::internal("cannot make the demo's log key", error))
+        })?;
+        Ok(Self { token_key, payment_webhook_secret: webhook.into_bytes(), log_key })
     }
 }
 

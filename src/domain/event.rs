@@ -1,5 +1,6 @@
 //! What happened: an event, and the changes it made. The fold of an application's events is its state.
 
+pub mod leaf;
 pub mod sealed;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -208,6 +209,32 @@ impl Act {
             Self::BuiltIn(BuiltIn::Claim) => "claim",
             Self::BuiltIn(BuiltIn::ReleaseClaim) => "releaseClaim",
         }
+    }
+
+    /// Tells whether the office alone sees with which words it was done: the applicant sees that it was done, and when.
+    #[must_use]
+    pub const fn is_internal(self) -> bool {
+        matches!(
+            self,
+            Self::BuiltIn(BuiltIn::Claim | BuiltIn::ReleaseClaim)
+                | Self::Command(
+                    CommandName::RecordFinding
+                        | CommandName::OverrideFinding
+                        | CommandName::ProposeAnnulment
+                        | CommandName::RejectAnnulment
+                        | CommandName::Escalate
+                )
+        )
+    }
+
+    /// Finds an act by its [`name`](Self::name).
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        BuiltIn::ALL
+            .into_iter()
+            .map(Self::BuiltIn)
+            .find(|act| act.name() == name)
+            .or_else(|| CommandName::parse(name).map(Self::Command))
     }
 
     /// Gives the past-tense kind of the event.

@@ -19,8 +19,7 @@ pub use self::search::{EventRow, Filter, Only, Question, explain, list};
 use super::schema::{applications as a, events as e};
 use super::{Conn, query_failed};
 use crate::domain::actor::Actor;
-use crate::domain::event::{Act, BuiltIn, Change, Event};
-use crate::domain::workflow::definition::CommandName;
+use crate::domain::event::{Act, Change, Event};
 use crate::error::{Error, Result};
 
 #[derive(Deserialize)]
@@ -80,11 +79,7 @@ pub async fn history(conn: &mut Conn, application: Uuid) -> Result<Vec<Event>> {
 fn decode((id, seq, at, command, from, to, content): HistoryRow) -> Option<Event> {
     let content: Content = serde_json::from_str(&content?).ok()?;
     let command = command?;
-    let act = BuiltIn::ALL
-        .into_iter()
-        .map(Act::BuiltIn)
-        .find(|act| act.name() == command)
-        .or_else(|| CommandName::parse(&command).map(Act::Command))?;
+    let act = Act::parse(&command)?;
     Some(Event {
         id,
         seq: seq?,

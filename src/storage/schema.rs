@@ -190,4 +190,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     payments,
     checks,
     events,
+    log_leaves,
 );

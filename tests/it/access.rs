@@ -4,7 +4,7 @@
 //! document and no other; there is no list of exceptions. Every pair sends a request that would succeed for the
 //! right caller, to an application of the caller's own or of his unit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use actix_web::http::Method;
@@ -30,7 +30,7 @@ const COUNTER: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR]);
 const READERS: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR, AUDITOR]);
 const AUDITORS: Option<&[Person]> = Some(&[AUDITOR]);
 
-const TABLE: [(&str, Option<&[Person]>); 36] = [
+const TABLE: [(&str, Option<&[Person]>); 41] = [
     ("show_liveness", ANYONE),
     ("show_readiness", ANYONE),
     ("show_start", ANYONE),
@@ -48,6 +48,9 @@ const TABLE: [(&str, Option<&[Person]>); 36] = [
     ("show_status_details", ANYONE),
     ("show_permit", ANYONE),
     ("receive_payment", ANYONE),
+    ("show_checkpoint", ANYONE),
+    ("show_tile", ANYONE),
+    ("show_consistency", ANYONE),
     ("open_application", APPLICANTS),
     ("list_applications", APPLICANTS),
     ("replace_form", APPLICANTS),
@@ -57,6 +60,7 @@ const TABLE: [(&str, Option<&[Person]>); 36] = [
     ("list_history", READERS),
     ("list_own_accesses", APPLICANTS),
     ("show_clock", READERS),
+    ("show_receipt", READERS),
     ("give_command", COUNTER),
     ("list_queues", OFFICE),
     ("list_queue", OFFICE),
@@ -67,6 +71,7 @@ const TABLE: [(&str, Option<&[Person]>); 36] = [
     ("list_events", AUDITORS),
     ("list_accesses", AUDITORS),
     ("export_events", AUDITORS),
+    ("show_proof", AUDITORS),
 ];
 
 /// An operation of the document.
@@ -112,6 +117,8 @@ struct World {
     /// Of [`EMPLOYER`].
     employers_permit: Case,
     number: String,
+    /// The event that opened each of the two, by application.
+    openings: BTreeMap<String, String>,
 }
 
 impl World {
@@ -124,7 +131,11 @@ impl World {
         let permit = app.in_force(MIGRANT).await;
         let employers_permit = app.in_force(EMPLOYER).await;
         let number = app.see(&permit.id).await["permit"]["number"].as_str().unwrap().to_owned();
-        Self { app, permit, employers_permit, number }
+        app.publish().await;
+        let opened = "SELECT application_id::text, id::text FROM events WHERE seq = 1";
+        let rows = app.sql().await.query(opened, &[]).await.unwrap();
+        let openings = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        Self { app, permit, employers_permit, number, openings }
     }
 
     /// An application on which the operation succeeds for a caller whom the table allows.
@@ -153,9 +164,13 @@ impl World {
     }
 
     fn path(&self, operation: &Operation, case: &Case) -> String {
+        let event = self.openings.get(&case.id).unwrap_or(&self.openings[&self.permit.id]);
+        let id = if operation.id == "show_proof" { event } else { &case.id };
         let path = operation
             .template
-            .replace("{id}", &case.id)
+            .replace("{id}", id)
+            .replace("{event}", event)
+            .replace("{tile}", "entries/000.p/1")
             .replace("{kind}", "passport")
             .replace("{reference}", &case.reference)
             .replace("{number}", &self.number)
@@ -165,6 +180,7 @@ impl World {
         match operation.id.as_str() {
             "list_accesses" => format!("{path}?application={}", case.id),
             "export_events" => format!("{path}?format=ndjson"),
+            "show_consistency" => format!("{path}?from=1"),
             _ => path,
         }
     }

@@ -10,6 +10,7 @@ mod casework;
 mod demo;
 mod http;
 mod layering;
+mod log;
 mod openapi;
 mod outbox;
 mod platform;

@@ -11,11 +11,13 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use propusk::audit::note::LogKey;
 use propusk::config::{CommandConfig, Config, ConfigErrors, DEMO_MARK, DemoConfig};
 use propusk::demo::postgres::{PostgresOptions, PrivatePostgres, ensure_database, remove};
 use propusk::storage::migrate;
 use tokio_postgres::{Client, NoTls};
 
+use crate::support::app::log_key;
 use crate::support::db::{TestDatabase, test_dir};
 
 async fn connect(url: &str) -> Client {
@@ -229,7 +231,9 @@ fn right(dir: &Path) -> Environment {
         ("PROPUSK_PAYMENT_WEBHOOK_SECRETS", format!("whsec_{}", STANDARD.encode([9; 32]))),
         ("PROPUSK_SMTP_URL", "smtps://user:hunter2@mail.internal".to_owned()),
         ("PROPUSK_MAIL_FROM", "Work permits <noreply@example.org>".to_owned()),
-        ("PROPUSK_DOCUMENTS_DIRECTORY", dir),
+        ("PROPUSK_DOCUMENTS_DIRECTORY", dir.clone()),
+        ("PROPUSK_LOG_KEY", log_key()),
+        ("PROPUSK_LOG_DIRECTORY", dir),
         ("PROPUSK_LISTEN", String::new()),
     ])
 }
@@ -243,7 +247,7 @@ fn a_right_configuration_is_accepted_and_hides_its_secrets() {
     assert_eq!(config.database.owner_url, config.database.url);
     let shown = format!("{config:?}");
     assert!(!shown.contains("hunter2") && !shown.contains("PRIVATE KEY"), "{shown}");
-    assert!(!shown.contains("9, 9, 9"), "{shown}");
+    assert!(!shown.contains("9, 9, 9") && !shown.contains("PRIVATE+KEY"), "{shown}");
 }
 
 #[test]
@@ -311,10 +315,13 @@ fn serve_refuses_the_secrets_of_the_demo() {
     let secret = format!("{DEMO_MARK}0123456789abcdef").into_bytes();
     let coded = format!("whsec_{}", STANDARD.encode(&secret));
     environment.insert("PROPUSK_PAYMENT_WEBHOOK_SECRETS", coded);
+    let log = LogKey::generate(&format!("{DEMO_MARK}01234567/log"), [1; 32]).unwrap();
+    environment.insert("PROPUSK_LOG_KEY", log.private_line());
     let error = load(&environment).unwrap_err().to_string();
     assert!(error.contains("token_key_file is the demo's key"), "{error}");
     assert!(error.contains("payment_webhook_secrets has the demo's secret"), "{error}");
-    assert_eq!(error.lines().count(), 3, "{error}");
+    assert!(error.contains("log_key_file is the demo's key"), "{error}");
+    assert_eq!(error.lines().count(), 4, "{error}");
 
     // The demo itself takes them.
     let demo = Config::demo(DemoConfig {
@@ -323,6 +330,7 @@ fn serve_refuses_the_secrets_of_the_demo() {
         data_dir: dir,
         token_key: pem,
         payment_webhook_secret: secret,
+        log_key: log.private_line(),
     });
     assert!(demo.unwrap().listen.ip().is_loopback());
 }

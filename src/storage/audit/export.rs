@@ -7,11 +7,11 @@ use chrono::TimeDelta;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Uuid as SqlUuid};
-use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, QueryResult};
+use diesel::{ExpressionMethods as _, QueryDsl as _, QueryResult};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::super::schema::{applications as a, log_checkpoints as c};
+use super::super::schema::applications as a;
 use super::super::{Conn, query_failed};
 use super::search::{Bounds, COLUMNS, EventRow, EventType, Filter, SLACK, first_id_at};
 use crate::error::Result;
@@ -21,30 +21,6 @@ pub const WINDOW: i64 = 20_000;
 
 /// How many events one page holds.
 pub const PAGE: i64 = 1000;
-
-/// The published state of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Published {
-    /// How many leaves the tree has.
-    pub size: i64,
-    /// Its root.
-    pub root: Vec<u8>,
-}
-
-/// Finds what the latest checkpoint says.
-///
-/// # Errors
-/// [`crate::error::Error::Internal`] when the database fails.
-pub async fn find_published(conn: &mut Conn) -> Result<Option<Published>> {
-    let row: Option<(i64, Vec<u8>)> = c::table
-        .order(c::id.desc())
-        .select((c::size, c::root))
-        .first(conn)
-        .await
-        .optional()
-        .map_err(|error| query_failed("audit::find_published", error))?;
-    Ok(row.map(|(size, root)| Published { size, root }))
-}
 
 /// Tells whether there is such an application.
 ///

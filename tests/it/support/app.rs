@@ -23,6 +23,7 @@ use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use propusk::app::{self, App};
+use propusk::audit::note::LogKey;
 use propusk::auth::Identity;
 use propusk::auth::passwords::{Cost, Passwords};
 use propusk::clock::{Clock as _, FixedClock};
@@ -145,6 +146,7 @@ impl TestApp {
             data_dir: db::test_dir(&format!("app-{}", clock_free_name(database.url()))),
             token_key: TOKEN_KEY.to_owned(),
             payment_webhook_secret: WEBHOOK_KEY.to_owned(),
+            log_key: log_key(),
         })
         .unwrap();
         config.database.pool_size = 8;
@@ -202,10 +204,22 @@ impl TestApp {
         self.request(Method::DELETE, path)
     }
 
+    /// Numbers all that is committed, signs and publishes it, as the sequencer of `propusk serve` does by itself.
+    pub async fn publish(&self) {
+        let mut seat =
+            self.app.sequencer.sit().await.unwrap().expect("nobody else is the sequencer");
+        while seat.tick(&|_| Ok(())).await.unwrap().more {}
+    }
+
     /// A connection as the database's owner, for looking behind the API.
     pub async fn sql(&self) -> tokio_postgres::Client {
         connect(self.database.url()).await
     }
+}
+
+/// The key of the tests' log, as its file would hold it.
+pub fn log_key() -> String {
+    LogKey::generate("permits.example.org/log", [5; 32]).unwrap().private_line() + "\n"
 }
 
 /// The last part of the URL's path: unique among the tests.
