@@ -56,8 +56,12 @@ async fn waiting_payment(app: &TestApp) {
     app.callback(payment).await.expect(200);
 }
 
-/// Every read that shows staff somebody's data.
-fn staff_reads(case: &Case) -> Vec<(Person, String)> {
+/// Every read that shows staff somebody's data, of a log that is published.
+async fn staff_reads(app: &TestApp, case: &Case) -> Vec<(Person, String)> {
+    app.publish().await;
+    let opening = "SELECT id::text FROM events WHERE application_id::text = $1 AND seq = 1";
+    let opening = app.sql().await.query_one(opening, &[&case.id]).await.unwrap();
+    let opening: &str = opening.get(0);
     vec![
         (OFFICER, case.path("")),
         (SENIOR, case.path("")),
@@ -65,9 +69,11 @@ fn staff_reads(case: &Case) -> Vec<(Person, String)> {
         (OFFICER, case.path("/documents/passport")),
         (OFFICER, case.path("/history")),
         (OFFICER, case.path("/clock")),
+        (OFFICER, case.path(&format!("/history/{opening}/receipt"))),
         (OFFICER, "/v1/queues/checks/applications".to_owned()),
         (SENIOR, "/v1/payments".to_owned()),
         (AUDITOR, "/v1/audit/events".to_owned()),
+        (AUDITOR, format!("/v1/audit/events/{opening}/proof")),
         (AUDITOR, format!("/v1/audit/accesses?application={}", case.id)),
         (AUDITOR, "/v1/audit/export?format=ndjson".to_owned()),
         (AUDITOR, "/v1/audit/export?format=csv".to_owned()),
@@ -111,6 +117,16 @@ async fn a_read_says_who_saw_what_of_which_application_and_what_for() {
     assert_eq!((shown.role.as_str(), shown.unit.as_deref()), ("seniorOfficer", Some("77")));
     assert_eq!(shown.content["fields"], json!(["payment", "payer"]));
     assert_eq!(shown.content["payments"].as_array().unwrap().len(), 1);
+
+    app.publish().await;
+    let opening = app.get(&case.path("/history?limit=1")).by(MIGRANT).send().await.json();
+    let opening = opening["items"][0]["id"].as_str().unwrap().to_owned();
+    let content = json!({ "fields": ["receipt"], "event": opening });
+    let shown = left(&app, OFFICER, &case.path(&format!("/history/{opening}/receipt"))).await;
+    assert_eq!(shown, row("receiptRead", content.clone()));
+    let shown = left(&app, AUDITOR, &format!("/v1/audit/events/{opening}/proof")).await;
+    assert_eq!((shown.kind.as_str(), &shown.content), ("receiptRead", &content));
+    assert_eq!((shown.unit.as_deref(), shown.application.as_ref()), (Some("77"), Some(&case.id)));
 
     // An auditor belongs to no unit; the application's own stands in the log.
     let shown = left(&app, AUDITOR, &case.path("")).await;
@@ -165,7 +181,7 @@ async fn a_purpose_is_one_of_a_list_and_stands_in_the_log() {
         assert_eq!(rows(&app).await.pop().unwrap().purpose, purpose.name());
     }
     let before = app.reads().await;
-    for (person, path) in staff_reads(&case) {
+    for (person, path) in staff_reads(&app, &case).await {
         for wrong in ["curiosity", "", "Casework"] {
             let reply = app.get(&path).by(person).header("access-purpose", wrong).send().await;
             let reply = reply.expect(400);
@@ -183,10 +199,11 @@ async fn a_read_that_cannot_be_recorded_is_refused() {
     let case = app.checking(MIGRANT).await;
     waiting_payment(&app).await;
     app.submitted(MIGRANT).await;
+    let staff_reads = staff_reads(&app, &case).await;
     let before = app.written().await;
     let sql = app.sql().await;
     sql.batch_execute("REVOKE INSERT ON events FROM propusk_service").await.unwrap();
-    for (person, path) in staff_reads(&case) {
+    for (person, path) in staff_reads.clone() {
         let reply = app.get(&path).by(person).send().await.expect(500);
         let mut problem = reply.problem("internal");
         problem["instance"] = json!("");
@@ -201,10 +218,10 @@ async fn a_read_that_cannot_be_recorded_is_refused() {
     }
     assert_eq!(app.written().await, before);
     sql.batch_execute("GRANT INSERT ON events TO propusk_service").await.unwrap();
-    for (person, path) in staff_reads(&case) {
-        app.get(&path).by(person).send().await.expect(200);
+    for (person, path) in &staff_reads {
+        app.get(path).by(*person).send().await.expect(200);
     }
-    let reads = i64::try_from(staff_reads(&case).len()).unwrap();
+    let reads = i64::try_from(staff_reads.len()).unwrap();
     assert_eq!(app.written().await[0], before[0] + reads);
 }
 
@@ -233,7 +250,7 @@ async fn applicants_header_fields_and_what_has_not_changed_leave_no_read() {
         app.get(&case.path(below)).by(MIGRANT).send().await.expect(200);
     }
     app.get("/v1/applications").by(MIGRANT).send().await.expect(200);
-    for (person, path) in staff_reads(&case) {
+    for (person, path) in staff_reads(&app, &case).await {
         let reply = app.request(Method::HEAD, &path).by(person).send().await.expect(200);
         assert!(reply.body.is_empty(), "{path}");
     }
@@ -328,7 +345,7 @@ async fn reads_are_no_part_of_an_applications_history_and_name_nobody() {
     let history =
         async || app.get(&case.path("/history?limit=100")).by(MIGRANT).send().await.json();
     let before = (history().await, app.version(&case.id).await);
-    for (person, path) in staff_reads(&case) {
+    for (person, path) in staff_reads(&app, &case).await {
         app.get(&path).by(person).send().await.expect(200);
     }
     assert_eq!((history().await, app.version(&case.id).await), before);
