@@ -32,7 +32,9 @@ use crate::domain::workflow::embedded::FILES;
 use crate::error::{Error, Result};
 use crate::notify::{Composer, Mailer};
 use crate::storage::{Db, DbOptions};
+use crate::worker::documents::DocumentsHandler;
 use crate::worker::mail::{MailHandler, StoredCases};
+use crate::worker::retention::Retention;
 use crate::worker::timer::TimerHandler;
 use crate::worker::{Handlers, Wake, Worker, WorkerOptions};
 
@@ -275,13 +277,16 @@ pub fn worker(app: &App) -> Result<Worker> {
         app.mailer.clone(),
     );
     let timer = TimerHandler::new(Arc::new(app.casework.clone()));
+    let documents = DocumentsHandler::new(app.db.clone(), app.blobs.clone());
+    let retention = Retention::new(app.db.clone(), Arc::clone(&app.clock), app.casework.clone());
     Ok(Worker::new(
         app.db.clone(),
         Arc::clone(&app.clock),
-        Handlers { timer: Arc::new(timer), mail: Arc::new(mail) },
+        Handlers { timer: Arc::new(timer), mail: Arc::new(mail), documents: Arc::new(documents) },
         app.wake.clone(),
         WorkerOptions::default(),
-    ))
+    )
+    .with_retention(retention))
 }
 
 /// Serves and works until `until` is ready or the process is told to stop; then finishes what runs.

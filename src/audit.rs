@@ -1,18 +1,26 @@
 //! The public transparency log: what proves to anyone that nothing was changed, removed or back-dated.
 //!
-//! [`merkle`], [`tile`], [`edge`], [`checkpoint`], [`note`] and [`proof`] are pure, as the domain is: no async, I/O, clock or
-//! randomness; whoever calls them brings bytes, seeds and seconds. They follow RFC 6962 and the C2SP formats
-//! (tlog-tiles, tlog-checkpoint, signed-note, tlog-cosignature, tlog-proof), so that tools nobody here wrote
-//! verify the log. [`sequencer`] numbers events and publishes, [`tree`] reads the tree from the database. The leaf itself belongs to the domain: [`crate::domain::event::leaf`].
+//! [`merkle`], [`tile`], [`edge`], [`checkpoint`], [`note`], [`proof`] and [`receipt`] are pure, as the domain is: no
+//! async, I/O, clock or randomness; whoever calls them brings bytes, seeds and seconds. They follow RFC 6962 and the
+//! C2SP formats (tlog-tiles, tlog-checkpoint, signed-note, tlog-cosignature, tlog-proof), so that tools nobody here
+//! wrote verify the log. The leaf itself belongs to the domain: [`crate::domain::event::leaf`].
+//!
+//! [`sequencer`] numbers events and publishes, [`tree`] reads the tree from the database, [`inspect`] verifies the log
+//! there, [`verify`] wherever it is served.
 
 pub mod checkpoint;
 pub mod edge;
+pub mod file;
+pub mod inspect;
 pub mod merkle;
 pub mod note;
 pub mod proof;
+pub mod receipt;
 pub mod sequencer;
+pub mod source;
 pub mod tile;
 pub mod tree;
+pub mod verify;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

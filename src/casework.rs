@@ -8,7 +8,10 @@
 //! each event moves the version. Whoever comes second writes nothing, loads anew and is decided anew, so the
 //! outcome is the same as under a lock, without holding one while the network is waited for. A caller who named the
 //! version he saw (`If-Match`) is told instead.
+//!
+//! How what is over loses its person's data is in [`erasure`].
 
+pub mod erasure;
 mod refusal;
 
 use std::sync::Arc;

@@ -20,13 +20,14 @@ use crate::api::openapi as document;
 use crate::app::{self, App};
 use crate::auth::passwords::{Cost, Passwords};
 use crate::auth::{self, NewUser};
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::SystemClock;
 use crate::config::{CommandConfig, Config, ConfigErrors, LogConfig};
 use crate::domain::actor::Role;
+use crate::domain::rules::Rulebook;
 use crate::error::Error;
 use crate::storage::accounts::Unit;
 use crate::storage::events::PlainEvent;
-use crate::storage::{Db, DbOptions, definitions, migrate};
+use crate::storage::{Db, DbOptions, migrate};
 use crate::{demo, telemetry};
 
 /// A work-permit office: applications, their workflow, permits and the log that proves them, over HTTP.
@@ -57,7 +58,8 @@ pub enum Command {
     /// Bring the database up to date
     ///
     /// Runs the migrations that the database still lacks, as its owner (DATABASE_OWNER_URL, or else
-    /// DATABASE_URL), each in a transaction. Does nothing when there are none; two at a time wait for one another.
+    /// DATABASE_URL), each in a transaction, and registers the rules that are new or have changed. Does nothing when there
+    /// are none; two at a time wait for one another.
     #[command(after_long_help = AfterHelp::MIGRATE)]
     Migrate(ConfigFile),
     /// Show a running permit office on this machine
@@ -334,7 +336,7 @@ async fn migrate(file: &ConfigFile) -> Result<(), Failure> {
     for name in &names {
         println!("migrated {name}");
     }
-    let added = migrate::register(url, &rules.with_sources(), SystemClock.now()).await?;
+    let added = migrate::register(url, &rules, &SystemClock, auth::OPERATOR).await?;
     for name in &added {
         println!("registered {name}");
     }
@@ -447,18 +449,21 @@ fn command_db(url: &str) -> Result<Db, Error> {
     })
 }
 
-/// Builds the service and refuses definitions that the database does not know as they are.
+/// Builds the service and refuses rules that the database does not know as they are.
 async fn service_app(config: &Config) -> Result<App, Failure> {
     let app = App::new(config, Arc::new(SystemClock))?;
-    let mut conn = app.db.conn().await?;
-    let rules = app.casework.rules().with_sources();
-    let unknown = definitions::unregistered(&mut conn, &rules).await?;
-    drop(conn);
+    refuse_unregistered(&app.db, app.casework.rules()).await?;
+    Ok(app)
+}
+
+/// Refuses rules that the database does not know as they are: nobody works by what the log does not show.
+async fn refuse_unregistered(db: &Db, rules: &Rulebook) -> Result<(), Failure> {
+    let unknown = migrate::unregistered(&mut *db.conn().await?, rules).await?;
     if unknown.is_empty() {
-        return Ok(app);
+        return Ok(());
     }
     Err(Failure::Work(Error::bug(format!(
-        "the database does not know these workflow definitions as they are: {}; run `propusk migrate` first",
+        "the database does not know these rules as they are: {}; run `propusk migrate` first",
         unknown.join(", ")
     ))))
 }

@@ -117,6 +117,10 @@ pub struct CommandConfig {
     pub log: LogConfig,
     /// Definitions to use in place of the ones in the binary.
     pub workflows_directory: Option<PathBuf>,
+    /// The keys that sign the public log, where they are set.
+    pub log_keys: Option<Secret<String>>,
+    /// Where the last signed checkpoint is kept, where that is set.
+    pub log_directory: Option<PathBuf>,
 }
 
 /// What the demo decides about itself; the rest of its settings is fixed in [`Config::demo`].
@@ -210,6 +214,8 @@ impl CommandConfig {
             database,
             log: draft.log,
             workflows_directory: draft.workflows_directory,
+            log_keys: draft.log_key_file.or(draft.log_key).map(Secret::new),
+            log_directory: draft.log_directory,
         });
         reader.finish(config)
     }

@@ -22,6 +22,7 @@ use std::time::Instant;
 use self::postgres::{PostgresOptions, PrivatePostgres};
 use self::secrets::Secrets;
 use crate::app::{self, App};
+use crate::auth;
 use crate::clock::{Clock as _, FixedClock, SharedClock, SystemClock};
 use crate::config::{Config, DemoConfig};
 use crate::error::{Error, Result};
@@ -126,7 +127,7 @@ async fn bring_up_to_date(url: &str, began: Instant) -> Result<()> {
         say(began, &format!("migrated {name}"));
     }
     let rules = app::rules(None)?;
-    for name in migrate::register(url, &rules.with_sources(), SystemClock.now()).await? {
+    for name in migrate::register(url, &rules, &SystemClock, auth::OPERATOR).await? {
         say(began, &format!("registered {name}"));
     }
     Ok(())
@@ -186,6 +187,11 @@ async fn welcome(app: &App, url: &str) -> Result<()> {
         line(&format!("  curl -s -H 'Accept-Language: en' {url}/v1/status/{reference}"));
     }
     line(&format!("  curl -sL {url}/docs        (or open it in a browser)"));
+    line("\nThe public log, and the key that verifies it:");
+    line(&format!("  curl -s {url}/log/checkpoint"));
+    if let Some(key) = app.log_keys.verifiers().first() {
+        line(&format!("  propusk audit verify {url}/log --key {key}"));
+    }
     line("\nStop it with Ctrl-C.");
     Ok(())
 }

@@ -8,4 +8,4 @@ mod content;
 mod store;
 
 pub use content::{MAX_BYTES, MAX_PIXELS, MediaType, check};
-pub use store::BlobStore;
+pub use store::{BlobStore, SetAside};

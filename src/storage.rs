@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod applications;
 pub mod audit;
 pub mod definitions;
+pub mod erasure;
 pub mod events;
 pub mod health;
 pub mod jobs;
@@ -14,6 +15,7 @@ pub mod log;
 pub mod messages;
 pub mod migrate;
 pub mod payments;
+pub mod rule_files;
 pub mod schema;
 
 use std::sync::Arc;
@@ -152,4 +154,14 @@ fn query_failed(query: &'static str, error: diesel::result::Error) -> Error {
         return busy();
     }
     Error::internal(query, error)
+}
+
+/// Writes bytes as lower-case hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -2,10 +2,13 @@
 //!
 //! A job runs at least once, and at most once at a time while its lease lasts; so what a handler does must be
 //! harmless when repeated. Jobs are kept apart: one that fails, hangs or panics is put off or given up by
-//! itself. Any number of processes may run a [`Worker`]. Look next at [`timer`] and [`mail`].
+//! itself. Any number of processes may run a [`Worker`]. Look next at [`timer`] and [`mail`], and at [`retention`] for
+//! what is done once a day.
 
+pub mod documents;
 pub mod mail;
 mod patience;
+pub mod retention;
 pub mod timer;
 
 use std::any::Any;
@@ -21,6 +24,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use self::patience::Patience;
+use self::retention::{Retention, Rounds};
 use crate::clock::SharedClock;
 use crate::domain::event::Job;
 use crate::error::Result;
@@ -29,7 +33,7 @@ use crate::storage::{Db, accounts, applications};
 use crate::telemetry::chain;
 
 /// The kinds of jobs that this version can run.
-const KINDS: [&str; 2] = ["timer", "mail"];
+const KINDS: [&str; 3] = ["timer", "mail", "deleteDocuments"];
 
 /// How long done jobs are kept, to look up what happened.
 const KEEP_DONE: TimeDelta = TimeDelta::days(30);
@@ -77,6 +81,8 @@ pub struct Handlers {
     pub timer: Arc<dyn Handler>,
     /// For [`Job::Mail`].
     pub mail: Arc<dyn Handler>,
+    /// For [`Job::DeleteDocuments`].
+    pub documents: Arc<dyn Handler>,
 }
 
 impl Handlers {
@@ -84,6 +90,7 @@ impl Handlers {
         match job {
             Job::Timer { .. } => &*self.timer,
             Job::Mail { .. } => &*self.mail,
+            Job::DeleteDocuments { .. } => &*self.documents,
         }
     }
 }
@@ -142,6 +149,14 @@ pub struct Worker {
     handlers: Handlers,
     options: WorkerOptions,
     wake: Wake,
+    retention: Option<Arc<Retention>>,
+}
+
+/// What an idle worker does now and then.
+#[derive(Default)]
+struct Chores {
+    pruned_at: Option<DateTime<Utc>>,
+    rounds: Rounds,
 }
 
 impl Worker {
@@ -154,7 +169,14 @@ impl Worker {
         wake: Wake,
         options: WorkerOptions,
     ) -> Self {
-        Self { db, clock, handlers, options, wake }
+        Self { db, clock, handlers, options, wake, retention: None }
+    }
+
+    /// Has the worker erase what has outlived its term, too.
+    #[must_use]
+    pub fn with_retention(mut self, retention: Retention) -> Self {
+        self.retention = Some(Arc::new(retention));
+        self
     }
 
     /// Runs jobs as they become due until `shutdown` is ready; then claims no more and ends what runs.
@@ -163,10 +185,10 @@ impl Worker {
     pub async fn run(&self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut running = JoinSet::new();
-        let mut pruned_at = DateTime::<Utc>::MIN_UTC;
+        let mut chores = Chores::default();
         let mut failures = 0;
         loop {
-            let pause = match self.fill(&mut running, &mut pruned_at).await {
+            let pause = match self.fill(&mut running, &mut chores).await {
                 Ok(pause) => {
                     failures = 0;
                     pause
@@ -190,11 +212,7 @@ impl Worker {
     }
 
     /// Starts as much due work as there is room for, and says how long to wait before looking again.
-    async fn fill(
-        &self,
-        running: &mut JoinSet<()>,
-        pruned_at: &mut DateTime<Utc>,
-    ) -> Result<Duration> {
+    async fn fill(&self, running: &mut JoinSet<()>, chores: &mut Chores) -> Result<Duration> {
         let now = self.clock.now();
         let room = self.options.concurrency.saturating_sub(running.len());
         if room == 0 {
@@ -213,13 +231,19 @@ impl Worker {
         if !running.is_empty() {
             return Ok(self.options.poll);
         }
-        if now.signed_duration_since(*pruned_at) >= PRUNE_EVERY {
+        if chores.pruned_at.is_none_or(|at| now.signed_duration_since(at) >= PRUNE_EVERY) {
             jobs::prune(&mut conn, now - KEEP_DONE).await?;
             applications::prune_answers(&mut conn, now - KEEP_ANSWERS).await?;
             accounts::prune_sessions(&mut conn, now).await?;
-            *pruned_at = now;
+            chores.pruned_at = Some(now);
         }
         let next = jobs::next_run_at(&mut conn, &KINDS).await?;
+        drop(conn);
+        if let Some(retention) = &self.retention
+            && retention.go_on(&mut chores.rounds).await
+        {
+            return Ok(Duration::ZERO);
+        }
         let until = next.and_then(|at| (at - now).to_std().ok()).unwrap_or(self.options.poll);
         Ok(until.min(self.options.poll))
     }

@@ -1,8 +1,15 @@
 DROP FUNCTION erase_application(uuid, timestamptz, text);
-DROP INDEX applications_closed, applications_by_person, applications_by_document;
+DROP TRIGGER nothing_begins_erased ON applications;
+DROP TRIGGER what_is_erased_stays_so ON applications;
+DROP TRIGGER an_erasure_is_an_event ON applications;
+DROP FUNCTION refuse_writing_erased();
+DROP FUNCTION require_event_of_erasure();
+DROP INDEX applications_closed, applications_by_person, applications_by_document, jobs_by_application,
+    payments_by_uin;
 ALTER TABLE applications
     DROP CONSTRAINT only_what_is_closed_is_erased,
     DROP CONSTRAINT an_erasure_has_a_basis,
+    DROP CONSTRAINT what_is_erased_is_empty,
     DROP CONSTRAINT what_was_handed_in_names_its_person,
     ADD CONSTRAINT what_was_handed_in_names_its_person
         CHECK (submitted_at IS NULL OR (person_key IS NOT NULL AND birth_date IS NOT NULL)),

@@ -67,11 +67,12 @@ CREATE INDEX events_by_purpose ON events (purpose, id) WHERE purpose IS NOT NULL
 CREATE INDEX events_by_subject ON events USING gin (subjects) WHERE subjects IS NOT NULL;
 CREATE INDEX events_by_xact ON events (xact);
 
--- Only erasure takes anything out of an event, and only content and salt: see erase_application.
+-- Only erasure takes anything out of an event, and only content and salt: see erase_application. The setting names an
+-- application, or one event that is about none.
 CREATE FUNCTION refuse_change_of_event() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE'
-        AND current_setting('propusk.erasing', true) = OLD.application_id::text
+        AND current_setting('propusk.erasing', true) = coalesce(OLD.application_id, OLD.id)::text
         AND NEW.content IS NULL AND NEW.salt IS NULL
         AND to_jsonb(NEW) - 'content' - 'salt' = to_jsonb(OLD) - 'content' - 'salt'
     THEN
@@ -165,13 +166,14 @@ COMMENT ON TABLE log_tiles IS
 ALTER TABLE log_tiles ALTER COLUMN root SET STORAGE PLAIN;
 
 CREATE TABLE log_checkpoints (
-    id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id   bigint PRIMARY KEY CHECK (id > 0),
     size bigint NOT NULL CHECK (size >= 0),
     root bytea NOT NULL CHECK (length(root) = 32),
     at   timestamptz NOT NULL,
     note text NOT NULL
 );
-COMMENT ON TABLE log_checkpoints IS 'every checkpoint ever signed; the latest is the published one';
+COMMENT ON TABLE log_checkpoints IS
+    'every checkpoint ever signed, numbered from 1 without gaps; the latest is the published one';
 CREATE INDEX log_checkpoints_by_size ON log_checkpoints (size);
 
 CREATE TABLE log_cosignatures (
@@ -227,32 +229,84 @@ ALTER TABLE applications
     ADD COLUMN erasure_basis text,
     ADD CONSTRAINT only_what_is_closed_is_erased CHECK (erased_at IS NULL OR phase = 'closed'),
     ADD CONSTRAINT an_erasure_has_a_basis CHECK ((erased_at IS NULL) = (erasure_basis IS NULL)),
+    ADD CONSTRAINT what_is_erased_is_empty CHECK (erased_at IS NULL
+        OR (person_key IS NULL AND person_name IS NULL AND birth_date IS NULL AND form = '{}' AND documents = '[]'
+            AND information = '[]' AND proposal IS NULL AND claimed_by IS NULL
+            AND (decision IS NULL OR decision = jsonb_build_object('outcome', decision -> 'outcome')))),
     DROP CONSTRAINT what_was_handed_in_names_its_person,
     ADD CONSTRAINT what_was_handed_in_names_its_person
         CHECK (submitted_at IS NULL OR erased_at IS NOT NULL
             OR (person_key IS NOT NULL AND birth_date IS NOT NULL));
 COMMENT ON COLUMN applications.erased_at IS 'when the person''s data was erased; what is left is numbers and dates';
--- Which closed applications have outlived their term, and whose they are.
-CREATE INDEX applications_closed ON applications (track, state_since)
+-- Which closed applications have outlived the term of their track and outcome, and whose they are.
+CREATE INDEX applications_closed
+    ON applications (track, (coalesce(decision ->> 'outcome', 'undecided')), state_since, id)
     WHERE phase = 'closed' AND erased_at IS NULL;
 CREATE INDEX applications_by_person ON applications (person_key) WHERE person_key IS NOT NULL;
 -- Whether a document's bytes are still somebody's.
 CREATE INDEX applications_by_document ON applications USING gin (documents jsonb_path_ops);
+-- What is still to be done about an application, and money that quotes it and was not booked.
+CREATE INDEX jobs_by_application ON jobs ((payload ->> 'application'));
+CREATE INDEX payments_by_uin ON payments (uin) WHERE status = 'waiting';
+
+-- That an application was erased is said by erase_application, which works as the owner, and what it left stays so:
+-- nobody hides a change by calling the application erased. After the row and not before it: that would cost every command
+-- a lock of the row.
+CREATE FUNCTION refuse_writing_erased() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'MEMBER') THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION '% of an erased application is refused: call erase_application', TG_OP
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+CREATE TRIGGER nothing_begins_erased AFTER INSERT ON applications
+    FOR EACH ROW WHEN (NEW.erased_at IS NOT NULL) EXECUTE FUNCTION refuse_writing_erased();
+CREATE TRIGGER what_is_erased_stays_so AFTER UPDATE ON applications
+    FOR EACH ROW WHEN (OLD.erased_at IS NOT NULL OR NEW.erased_at IS NOT NULL)
+    EXECUTE FUNCTION refuse_writing_erased();
+
+-- Nothing is erased without the event that says so, whoever calls erase_application.
+CREATE FUNCTION require_event_of_erasure() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM events e
+        WHERE e.application_id = NEW.id AND e.kind = 'erased' AND e.content IS NOT NULL) THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION 'application % is erased without an event that says so', NEW.id
+        USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+CREATE CONSTRAINT TRIGGER an_erasure_is_an_event AFTER UPDATE ON applications DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL)
+    EXECUTE FUNCTION require_event_of_erasure();
 
 -- Takes a person's values out of one closed application and everything that hangs on it; gives the digests of the
--- documents whose bytes belong to nobody any more. The caller writes the event of it in the same transaction.
-CREATE FUNCTION erase_application(erased uuid, erased_on timestamptz, basis text) RETURNS SETOF text
+-- documents whose bytes belong to nobody any more, and the events about no application that lost their content with it.
+-- The caller has seen to it that its term is over, and writes the event of it in the same transaction.
+CREATE FUNCTION erase_application(erased uuid, erased_on timestamptz, basis text)
+    RETURNS TABLE (freed_digest text, emptied_event uuid)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE
     applicant uuid;
+    person    text;
+    passport  text;
     digests   text[];
+    paid      record;
+    receipt   uuid;
+    receipts  uuid[] := '{}';
 BEGIN
-    SELECT applicant_id INTO applicant FROM applications
-        WHERE id = erased AND phase = 'closed' AND erased_at IS NULL FOR UPDATE;
+    SELECT a.applicant_id, a.person_key INTO applicant, person FROM applications a
+        WHERE a.id = erased AND a.phase = 'closed' AND a.erased_at IS NULL FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'application % is not closed, or was erased before', erased
             USING ERRCODE = 'insufficient_privilege';
     END IF;
+    -- One at a time: two that hold the same document would each leave its bytes to the other, and so would the last two
+    -- applications of an account.
+    PERFORM pg_advisory_xact_lock(8099002);
+    -- Whoever opens an application refers to the account: either it is here by now, or it waits until we are done.
+    PERFORM FROM accounts c WHERE c.id = applicant AND c.role = 'migrant' FOR UPDATE;
+
     SELECT coalesce(array_agg(DISTINCT digest), '{}') INTO digests FROM (
         SELECT d ->> 'digest' AS digest FROM applications a, jsonb_array_elements(a.documents) AS d WHERE a.id = erased
         UNION
@@ -262,8 +316,44 @@ BEGIN
 
     PERFORM set_config('propusk.erasing', erased::text, true);
     UPDATE events SET content = NULL, salt = NULL WHERE application_id = erased AND content IS NOT NULL;
+
+    -- Money that was booked on it, that quotes it and waits, or that waits and names the passport alone: who paid, and
+    -- the event of the receipt, which is about no application and has the very instant. While the passport has another
+    -- application, money that only names it may be meant for that one.
+    IF NOT EXISTS (SELECT FROM applications a WHERE a.person_key = person AND a.id <> erased) THEN
+        passport := nullif(split_part(person, ':', 2), '');
+    END IF;
+    FOR paid IN
+        SELECT p.id, p.provider_id, p.received_at FROM payments p JOIN charges c ON c.id = p.charge_id
+            WHERE c.application_id = erased
+        UNION
+        SELECT p.id, p.provider_id, p.received_at FROM payments p JOIN charges c ON c.uin = p.uin
+            WHERE c.application_id = erased AND p.status = 'waiting'
+        UNION
+        SELECT p.id, p.provider_id, p.received_at FROM payments p
+            WHERE p.status = 'waiting' AND length(passport) > 5
+            AND strpos(regexp_replace(upper(p.payer), '[[:space:]-]', '', 'g'), passport) > 0
+            AND NOT EXISTS (SELECT FROM charges c WHERE c.uin = p.uin)
+    LOOP
+        UPDATE payments SET payer = '[erased]' WHERE id = paid.id AND payer IS NOT NULL;
+        FOR receipt IN
+            SELECT e.id FROM events e
+                WHERE e.id >= first_id_at(date_trunc('milliseconds', paid.received_at))
+                AND e.id < first_id_at(date_trunc('milliseconds', paid.received_at) + interval '1 millisecond')
+                AND e.kind = 'paymentReceived' AND e.application_id IS NULL AND e.content IS NOT NULL
+                AND e.content::jsonb #>> '{payment,providerId}' = paid.provider_id
+        LOOP
+            PERFORM set_config('propusk.erasing', receipt::text, true);
+            UPDATE events SET content = NULL, salt = NULL WHERE id = receipt;
+            receipts := receipts || receipt;
+        END LOOP;
+    END LOOP;
     PERFORM set_config('propusk.erasing', '', true);
 
+    -- Answers to whoever acted on it; those of others show other applications.
+    DELETE FROM idempotency_keys k
+        WHERE k.account_id IN (SELECT e.actor_id FROM events e WHERE e.application_id = erased)
+        AND (k.location = '/v1/applications/' || erased OR strpos(k.body, erased::text) > 0);
     UPDATE applications SET form = '{}', documents = '[]', information = '[]', proposal = NULL,
         decision = CASE WHEN decision IS NOT NULL THEN jsonb_build_object('outcome', decision -> 'outcome') END,
         person_key = NULL, person_name = NULL, birth_date = NULL, claimed_by = NULL, claimed_until = NULL,
@@ -272,13 +362,10 @@ BEGIN
     UPDATE checks SET note = NULL,
         override_reason = CASE WHEN override_reason IS NOT NULL THEN '[erased]' END WHERE application_id = erased;
     UPDATE permits SET holder_name = '[erased]', profession = NULL WHERE application_id = erased;
-    UPDATE payments SET payer = NULL WHERE charge_id IN (SELECT c.id FROM charges c WHERE c.application_id = erased);
     UPDATE messages SET provider_id = NULL,
         recipient = CASE WHEN recipient IS NOT NULL THEN '[erased]' END,
         error = CASE WHEN error IS NOT NULL THEN '[erased]' END WHERE application_id = erased;
     DELETE FROM jobs WHERE payload ->> 'application' = erased::text;
-    DELETE FROM idempotency_keys
-        WHERE location = '/v1/applications/' || erased OR strpos(body, erased::text) > 0;
     -- A migrant's own account goes with his last application; an employer's is a company's.
     IF NOT EXISTS (SELECT FROM applications a WHERE a.applicant_id = applicant AND a.erased_at IS NULL) THEN
         DELETE FROM sessions s USING accounts c
@@ -288,8 +375,9 @@ BEGIN
         UPDATE accounts SET email = 'erased-' || id || '@erased.invalid', name = '[erased]', password_hash = '',
             disabled_at = coalesce(disabled_at, erased_on) WHERE id = applicant AND role = 'migrant';
     END IF;
-    RETURN QUERY SELECT digest FROM unnest(digests) AS digest WHERE NOT EXISTS (
+    RETURN QUERY SELECT digest, NULL::uuid FROM unnest(digests) AS digest WHERE NOT EXISTS (
         SELECT FROM applications a WHERE a.documents @> jsonb_build_array(jsonb_build_object('digest', digest)));
+    RETURN QUERY SELECT NULL, event FROM unnest(receipts) AS event;
 END $$;
 REVOKE ALL ON FUNCTION erase_application(uuid, timestamptz, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION erase_application(uuid, timestamptz, text) TO propusk_service;

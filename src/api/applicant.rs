@@ -367,9 +367,12 @@ pub async fn attach_document(
     let ask = ask(&request, &caller, Some(version), None);
     // Whether the application takes this document now is asked before its bytes are kept.
     app.casework.may_attach(&ask, place.id, &document).await?;
-    document.digest = app.blobs.put(bytes).await?;
+    document.digest = app.blobs.put(bytes.clone()).await?;
     let render = renderer(false, language(&request));
-    app.casework.attach(&ask, place.id, &document, &render).await.map(answered)
+    let answer = app.casework.attach(&ask, place.id, &document, &render).await?;
+    // The last one who had these bytes may have been erased in between; see BlobStore::set_aside.
+    app.blobs.put_again(&document.digest, bytes).await?;
+    Ok(answered(answer))
 }
 
 fn too_large() -> Error {

@@ -2,7 +2,7 @@
 //!
 //! Labels have few values by construction: operation ids of the document, methods and statuses, never paths.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::audit::sequencer::Status;
 use crate::error::{Error, Result};
 use crate::storage::{Db, health};
 
@@ -34,6 +35,56 @@ pub struct Metrics {
     statements: Gauge<u64, AtomicU64>,
     connections: Gauge<u64, AtomicU64>,
     in_use: Gauge<u64, AtomicU64>,
+    log: LogGauges,
+}
+
+/// What the sequencer of this process is doing.
+#[derive(Default)]
+struct LogGauges {
+    active: Gauge<i64, AtomicI64>,
+    refusing: Gauge<i64, AtomicI64>,
+    size: Gauge<u64, AtomicU64>,
+    published_at: Gauge<i64, AtomicI64>,
+    delay: Gauge<f64, AtomicU64>,
+}
+
+impl LogGauges {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "log_sequencer",
+            "1 while this process numbers the events of the public log",
+            Gauge::clone(&self.active),
+        );
+        registry.register(
+            "log_refusing",
+            "1 while this process refuses to sign the public log: the database contradicts what was signed",
+            Gauge::clone(&self.refusing),
+        );
+        registry.register(
+            "log_size",
+            "Events under the last checkpoint that this process published",
+            Gauge::clone(&self.size),
+        );
+        registry.register(
+            "log_published_timestamp_seconds",
+            "When this process last published a checkpoint",
+            Gauge::clone(&self.published_at),
+        );
+        registry.register(
+            "log_delay_seconds",
+            "How old the oldest new event of the last checkpoint was when it was published",
+            Gauge::clone(&self.delay),
+        );
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of a delay are far below 2^52")]
+    fn set(&self, status: &Status) {
+        self.active.set(i64::from(status.active.load(Ordering::Relaxed)));
+        self.refusing.set(i64::from(status.refusing.load(Ordering::Relaxed)));
+        self.size.set(status.size.load(Ordering::Relaxed));
+        self.published_at.set(status.published_at.load(Ordering::Relaxed));
+        self.delay.set(status.delay_millis.load(Ordering::Relaxed) as f64 / 1000.0);
+    }
 }
 
 fn buckets() -> Histogram {
@@ -64,7 +115,9 @@ impl Default for Metrics {
         );
         registry.register("database_connections", "Connections open", Gauge::clone(&connections));
         registry.register("database_connections_in_use", "Connections lent", Gauge::clone(&in_use));
-        Self { registry, requests, seconds, statements, connections, in_use }
+        let log = LogGauges::default();
+        log.register(&mut registry);
+        Self { registry, requests, seconds, statements, connections, in_use, log }
     }
 }
 
@@ -85,7 +138,8 @@ impl Metrics {
     ///
     /// # Errors
     /// [`Error::Internal`] when the text cannot be formatted.
-    pub fn text(&self, db: &Db) -> Result<String> {
+    pub fn text(&self, db: &Db, log: &Status) -> Result<String> {
+        self.log.set(log);
         let (size, lent) = health::connections(db);
         self.statements.set(db.statements());
         self.connections.set(size as u64);

@@ -8,8 +8,8 @@
 //! checkpoint signed here is kept in a file outside the database, and the tree must contain the one it tells of. A
 //! database that was put back to an older backup does not, and is not signed for.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write as _};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::checkpoint::Checkpoint;
 use super::edge::{Edge, FullTile};
-use super::note::{self, LogKeys};
+use super::file::{self, Readers};
+use super::note::{self, LONGEST_NOTE, LogKeys, SignedCheckpoint, VerifierKey};
 use super::tile::Level;
 use super::tree;
 use crate::clock::SharedClock;
@@ -185,7 +186,7 @@ impl Sequencer {
         let size = log::size(writer.reader()).await?;
         let edge = tree::edge(writer.reader(), size).await?;
         let published = log::find_latest(writer.reader()).await?;
-        let kept = match self.kept.read(&self.keys) {
+        let kept = match self.kept.read(&self.keys.verifiers()) {
             Ok(kept) => kept,
             Err(error) => return Ok(Err(error)),
         };
@@ -198,6 +199,7 @@ impl Sequencer {
             ));
         }
         if let Some(checkpoint) = &kept {
+            let SignedCheckpoint { checkpoint, .. } = checkpoint;
             known.push(("signed here", checkpoint.size, checkpoint.root.to_vec()));
         }
         for (what, known_size, root) in known {
@@ -327,6 +329,14 @@ fn row(tile: FullTile) -> Result<NewTile> {
     Ok(NewTile { level, index, bytes: tile.bytes, root: tile.root })
 }
 
+/// Reads the checkpoint that a sequencer keeps in its directory; `None` when it has kept none.
+///
+/// # Errors
+/// [`Error::Internal`] when it cannot be read, or is not one of this log.
+pub fn kept(directory: &Path, keys: &[VerifierKey]) -> Result<Option<SignedCheckpoint>> {
+    KeptCheckpoint { directory: directory.to_owned() }.read(keys)
+}
+
 /// The last checkpoint that was signed here, in a file.
 struct KeptCheckpoint {
     directory: PathBuf,
@@ -337,16 +347,16 @@ impl KeptCheckpoint {
         self.directory.join("checkpoint")
     }
 
-    fn read(&self, keys: &LogKeys) -> Result<Option<Checkpoint>> {
+    fn read(&self, keys: &[VerifierKey]) -> Result<Option<SignedCheckpoint>> {
         let path = self.path();
-        let text = match fs::read_to_string(&path) {
+        let text = match file::read_text(&path, LONGEST_NOTE) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 return Err(Error::internal(format!("cannot read {}", path.display()), error));
             }
         };
-        note::open_checkpoint(&text, &keys.verifiers()).map(|opened| Some(opened.checkpoint)).map_err(
+        note::open_checkpoint(&text, keys).map(Some).map_err(
             |error| {
                 Error::internal(
                     format!(
@@ -363,20 +373,13 @@ impl KeptCheckpoint {
     /// Writes it so that it is on the disk when this returns.
     async fn write(&self, note: &str) -> Result<()> {
         let (path, note) = (self.path(), note.to_owned());
-        let written = tokio::task::spawn_blocking(move || write_durably(&path, &note)).await;
+        let written = tokio::task::spawn_blocking(move || {
+            fs::create_dir_all(path.parent().unwrap_or(&path))?;
+            file::replace(&path, note.as_bytes(), Readers::Everyone)
+        })
+        .await;
         written
             .map_err(|error| Error::internal("keeping the checkpoint was interrupted", error))?
             .map_err(|error| Error::internal("cannot keep the last signed checkpoint", error))
     }
-}
-
-fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
-    let Some(directory) = path.parent() else { return Ok(()) };
-    fs::create_dir_all(directory)?;
-    let partial = path.with_extension("part");
-    let mut file = File::create(&partial)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&partial, path)?;
-    File::open(directory)?.sync_all()
 }

@@ -1,5 +1,9 @@
 //! The audit log: what proves it, and what checks it.
 
+pub mod key;
+pub mod receipt;
+pub mod verify;
+
 use clap::Subcommand;
 use uuid::Uuid;
 
@@ -7,7 +11,7 @@ use super::{ConfigFile, Failure};
 use crate::casework::Casework;
 use crate::error::Error;
 use crate::storage::applications::{self, Key, Wants};
-use crate::storage::{Conn, audit};
+use crate::storage::{Conn, Db, audit};
 
 /// What can be done with the audit log.
 #[derive(Debug, Subcommand)]
@@ -18,6 +22,22 @@ pub enum AuditCommand {
     /// exits with 1 when there is any.
     #[command(after_long_help = REPLAY_HELP)]
     Replay(ConfigFile),
+    /// Make, rotate and show the log's keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Say in plain words what a receipt proves
+    ///
+    /// Verifies a receipt off line, from the event's content to the log's signature, and says what it proves. Exits
+    /// with 1 and the first thing that is wrong.
+    #[command(after_long_help = receipt::HELP)]
+    Receipt(receipt::ReceiptArgs),
+    /// Verify a whole log
+    ///
+    /// Checks every leaf, every tile and the signed checkpoint of a log that is served at an address or lies in a folder;
+    /// of the database itself also every event against its commitment, and every application against its events.
+    /// Exits with 1 and the first thing that is broken.
+    #[command(after_long_help = verify::HELP)]
+    Verify(verify::VerifyArgs),
 }
 
 const REPLAY_HELP: &str = "\
@@ -30,16 +50,20 @@ Example:
 /// [`Failure::Config`] for wrong settings, [`Failure::Found`] for what is not as it should be.
 pub(super) async fn run(command: AuditCommand) -> Result<(), Failure> {
     match command {
-        AuditCommand::Replay(file) => replay_all(&file).await,
+        AuditCommand::Replay(file) => {
+            let config = super::command_config(&file)?;
+            replay_all(&super::command_db(config.database.url.expose())?).await
+        }
+        AuditCommand::Key(command) => key::run(command),
+        AuditCommand::Receipt(args) => receipt::run(&args),
+        AuditCommand::Verify(args) => verify::run(&args).await,
     }
 }
 
 /// How many applications are replayed for each look at the list.
 const PAGE: i64 = 500;
 
-async fn replay_all(file: &ConfigFile) -> Result<(), Failure> {
-    let config = super::command_config(file)?;
-    let db = super::command_db(config.database.url.expose())?;
+async fn replay_all(db: &Db) -> Result<(), Failure> {
     let (mut seen, mut differing) = (0, 0);
     let mut after = None;
     loop {

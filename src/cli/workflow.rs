@@ -97,8 +97,11 @@ fn find(workflow: &str) -> Result<Definition, Failure> {
     })
 }
 
-/// Puts the files of each directory together with the rates, grounds and calendars they are proved against: the
-/// ones beside them, or those in the binary.
+/// What stands beside definitions and calendars.
+const BESIDE: [&str; 3] = ["rates.toml", "grounds.toml", "retention.toml"];
+
+/// Puts the files of each directory together with what they are proved against, calendars included: the ones
+/// beside them, or those in the binary.
 fn sets(paths: &[PathBuf]) -> Result<Vec<Vec<(String, String)>>> {
     let mut named: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     for path in paths {
@@ -114,7 +117,7 @@ fn sets(paths: &[PathBuf]) -> Result<Vec<Vec<(String, String)>>> {
     }
     let mut sets = Vec::new();
     for (root, mut files) in named {
-        for beside in ["rates.toml", "grounds.toml"] {
+        for beside in BESIDE {
             let path = root.join(beside);
             if path.is_file() {
                 files.push(path);
@@ -135,10 +138,9 @@ fn sets(paths: &[PathBuf]) -> Result<Vec<Vec<(String, String)>>> {
         }
         let has = |end: &str| set.iter().any(|(path, _)| path.rsplit('/').next() == Some(end));
         let calendar = set.iter().any(|(path, _)| is_calendar(path));
-        let (rates, grounds) = (has("rates.toml"), has("grounds.toml"));
+        let lacking: Vec<&str> = BESIDE.into_iter().filter(|name| !has(name)).collect();
         set.extend(embedded(|path| match path.rsplit('/').next() {
-            Some("rates.toml") => !rates,
-            Some("grounds.toml") => !grounds,
+            Some(name) if BESIDE.contains(&name) => lacking.contains(&name),
             _ => is_calendar(path) && !calendar,
         }));
         sets.push(set);

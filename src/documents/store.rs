@@ -51,6 +51,23 @@ impl BlobStore {
         .await
     }
 
+    /// Keeps bytes that were put before, if they are not there any more; see [`set_aside`](Self::set_aside).
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when they cannot be written.
+    pub async fn put_again<B>(&self, digest: &str, bytes: B) -> Result<()>
+    where
+        B: AsRef<[u8]> + Send + 'static,
+    {
+        let (store, digest) = (self.clone(), digest.to_owned());
+        blocking(move || {
+            store
+                .write(&digest, bytes.as_ref())
+                .map_err(|error| Error::internal("cannot keep a document", error))
+        })
+        .await
+    }
+
     /// Gives the bytes with this digest, having compared them with it.
     ///
     /// # Errors
@@ -70,6 +87,31 @@ impl BlobStore {
                 return Err(Error::Corrupt { table: "documents", column: "digest", row: digest });
             }
             Ok(bytes)
+        })
+        .await
+    }
+
+    /// Sets a blob aside, so that it can be removed or put back; `None` when there is none, here or set aside before.
+    ///
+    /// Whoever refers to a blob puts its bytes again once the reference is written: a blob that was set aside in between
+    /// is then there again. So what nobody refers to *after* it was set aside can be removed. Until it is put
+    /// back, [`get`](Self::get) does not find it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it cannot be moved.
+    pub async fn set_aside(&self, digest: &str) -> Result<Option<SetAside>> {
+        if !is_digest(digest) {
+            return Ok(None);
+        }
+        let path = self.path(digest);
+        let aside = self.root.join("tmp").join(format!("{digest}.removed"));
+        blocking(move || match fs::rename(&path, &aside) {
+            Ok(()) => Ok(Some(SetAside { path, aside })),
+            // An attempt that broke off may have left it there.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Ok(aside.exists().then_some(SetAside { path, aside }))
+            }
+            Err(error) => Err(Error::internal("cannot set a document aside", error)),
         })
         .await
     }
@@ -116,6 +158,43 @@ impl BlobStore {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+/// A blob that was set aside; dropped, it stays there until it is set aside again.
+#[derive(Debug)]
+#[must_use]
+pub struct SetAside {
+    path: PathBuf,
+    aside: PathBuf,
+}
+
+impl SetAside {
+    /// Puts the blob back.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it cannot be moved.
+    pub async fn put_back(self) -> Result<()> {
+        blocking(move || {
+            fs::rename(&self.aside, &self.path)
+                .map_err(|error| Error::internal("cannot put a document back", error))
+        })
+        .await
+    }
+
+    /// Removes the blob for good: when this returns, its name is off the disk.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when it cannot be removed.
+    pub async fn remove(self) -> Result<()> {
+        blocking(move || {
+            let removed = fs::remove_file(&self.aside).and_then(|()| {
+                let folders = [self.aside.parent(), self.path.parent()];
+                folders.into_iter().flatten().try_for_each(|folder| File::open(folder)?.sync_all())
+            });
+            removed.map_err(|error| Error::internal("cannot remove a document", error))
+        })
+        .await
     }
 }
 
@@ -184,6 +263,28 @@ mod tests {
         assert!(matches!(store.get(&digest).await, Err(Error::Corrupt { .. })));
         store.put(b"abc".to_vec()).await.unwrap();
         assert_eq!(store.get(&digest).await.unwrap(), b"abc");
+    }
+
+    #[tokio::test]
+    async fn what_is_set_aside_comes_back_or_goes_for_good_also_after_a_broken_attempt() {
+        let folder = Folder::new("blobs-aside");
+        let store = BlobStore::open(&folder.0).unwrap();
+        let digest = store.put(b"abc".to_vec()).await.unwrap();
+        store.set_aside(&digest).await.unwrap().unwrap().put_back().await.unwrap();
+        assert_eq!(store.get(&digest).await.unwrap(), b"abc");
+
+        // Whoever set it aside died; somebody else has put the same bytes meanwhile.
+        drop(store.set_aside(&digest).await.unwrap().unwrap());
+        assert_eq!(store.get(&digest).await.unwrap_err().code(), ErrorCode::NotFound);
+        let again = store.set_aside(&digest).await.unwrap().unwrap();
+        store.put_again(&digest, b"abc".to_vec()).await.unwrap();
+        again.put_back().await.unwrap();
+        assert_eq!(store.get(&digest).await.unwrap(), b"abc");
+
+        store.set_aside(&digest).await.unwrap().unwrap().remove().await.unwrap();
+        assert!(store.set_aside(&digest).await.unwrap().is_none());
+        assert!(store.set_aside("../tmp").await.unwrap().is_none());
+        assert_eq!(fs::read_dir(folder.0.join("tmp")).unwrap().count(), 0);
     }
 
     #[tokio::test]

@@ -295,6 +295,13 @@ pub enum Job {
         /// The event that caused it.
         event: Uuid,
     },
+    /// Delete the bytes of documents, unless somebody refers to them.
+    DeleteDocuments {
+        /// The application that was erased.
+        application: Uuid,
+        /// SHA-256 of each, lower-case hexadecimal.
+        digests: Vec<String>,
+    },
 }
 
 /// A [`Job`] and when to run it.
@@ -313,6 +320,7 @@ impl Job {
         match self {
             Self::Timer { .. } => "timer",
             Self::Mail { .. } => "mail",
+            Self::DeleteDocuments { .. } => "deleteDocuments",
         }
     }
 
@@ -324,6 +332,7 @@ impl Job {
                 format!("timer:{application}:{}", command.name())
             }
             Self::Mail { event, message, .. } => format!("mail:{event}:{message}"),
+            Self::DeleteDocuments { application, .. } => format!("deleteDocuments:{application}"),
         }
     }
 }

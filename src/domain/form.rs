@@ -179,6 +179,12 @@ impl Form {
     pub fn person_key(&self) -> Option<String> {
         let person = self.person.as_ref()?;
         let passport = self.passport.as_ref()?;
-        Some(format!("{}:{}", person.citizenship.as_str(), passport.number.as_str()))
+        Some(person_key(&person.citizenship, &passport.number))
     }
+}
+
+/// Gives the key of whoever has this citizenship and passport: see [`Form::person_key`].
+#[must_use]
+pub fn person_key(citizenship: &CountryCode, passport: &PassportNumber) -> String {
+    format!("{}:{}", citizenship.as_str(), passport.as_str())
 }

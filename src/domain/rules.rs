@@ -1,9 +1,10 @@
-//! Everything that an office works by and that is data: definitions, rates, grounds and the calendar.
+//! Everything that an office works by and that is data: definitions, rates, grounds, terms of retention and the calendar.
 //!
 //! Reading and proving is here; where the files come from is the caller's business. Amounts are exact: integers
 //! and decimals read from text, never floating point.
 
 mod rates;
+pub mod retention;
 
 use chrono::NaiveDate;
 
@@ -11,9 +12,19 @@ pub use rates::{MissingRate, Price, Rates, Threshold};
 
 use crate::domain::calendar::Calendar;
 use crate::domain::ground::GroundCatalogue;
+use crate::domain::rules::retention::Retention;
 use crate::domain::workflow::definition::Definition;
 use crate::domain::workflow::proof;
 use crate::domain::workflow::source::{Problem, Rule};
+
+/// A file of rules that is no definition, as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleFile {
+    /// Its path within `workflows/`.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
 
 /// Holds the rules of an office, every one of them proved sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,33 +37,47 @@ pub struct Rulebook {
     pub rates: Rates,
     /// The coded grounds.
     pub grounds: GroundCatalogue,
+    /// How long applications are kept once they are over.
+    pub retention: Retention,
     /// The production calendar.
     pub calendar: Calendar,
+    /// The files that these were read from: rates, grounds, retention, calendars.
+    pub files: Vec<RuleFile>,
 }
 
 impl Rulebook {
     /// Reads and proves a set of files, each a path and its text.
     ///
-    /// `rates.toml` and `grounds.toml` are what they are called; what lies in a folder `calendars` is a
-    /// calendar of one year; every other `*.toml` is a definition. Files that are no TOML are passed over.
+    /// `rates.toml`, `grounds.toml` and `retention.toml` are what they are called; what lies in a folder
+    /// `calendars` is a calendar of one year; every other `*.toml` is a definition. Files that are no TOML are
+    /// passed over.
     ///
     /// # Errors
     ///
     /// Everything wrong with any of the files.
     pub fn parse(files: &[(String, String)]) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let (mut rates, mut grounds) = (None, None);
+        let (mut rates, mut grounds, mut terms) = (None, None, None);
         let (mut calendars, mut workflows) = (Vec::new(), Vec::new());
+        let mut kept = Vec::new();
         for (path, text) in files.iter().filter(|(path, _)| path.ends_with(".toml")) {
             let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let mut keep = |name: String| kept.push(RuleFile { name, text: text.clone() });
             match name {
                 "rates.toml" => rates = Some(Rates::parse(path, text)),
                 "grounds.toml" => grounds = Some(GroundCatalogue::parse(path, text)),
+                "retention.toml" => terms = Some((path.as_str(), Retention::parse(path, text))),
                 _ if folder.rsplit('/').next() == Some("calendars") => {
                     calendars.push((path.as_str(), text.as_str()));
+                    keep(format!("calendars/{name}"));
+                    continue;
                 }
-                _ => workflows.push((path.as_str(), text.as_str())),
+                _ => {
+                    workflows.push((path.as_str(), text.as_str()));
+                    continue;
+                }
             }
+            keep(name.to_owned());
         }
         let rates = rates.unwrap_or_else(|| Err(vec![missing("rates.toml")]));
         let rates = keep(rates, &mut problems);
@@ -61,6 +86,9 @@ impl Rulebook {
             |read| read.map_err(|errors| errors.iter().map(|e| from_sentence(e)).collect()),
         );
         let grounds = keep(grounds, &mut problems);
+        let (terms_file, terms) =
+            terms.unwrap_or_else(|| ("", Err(vec![missing("retention.toml")])));
+        let retention = keep(terms, &mut problems);
         let calendar = if calendars.is_empty() {
             Err(vec![missing("calendars/*.toml")])
         } else {
@@ -92,12 +120,20 @@ impl Rulebook {
                     remedy: "give one of them another version".to_owned(),
                 });
             }
+            if let Some(retention) = &retention
+                && definitions.iter().all(|d| d.track != definition.track)
+            {
+                problems.extend(retention.problems_of(terms_file, &definition.track));
+            }
             definitions.push(definition);
             sources.push(text.to_owned());
         }
-        match (rates, grounds, calendar) {
-            (Some(rates), Some(grounds), Some(calendar)) if problems.is_empty() => {
-                Ok(Self { definitions, sources, rates, grounds, calendar })
+        match (rates, grounds, retention, calendar) {
+            (Some(rates), Some(grounds), Some(retention), Some(calendar))
+                if problems.is_empty() =>
+            {
+                let files = kept;
+                Ok(Self { definitions, sources, rates, grounds, retention, calendar, files })
             }
             _ => Err(problems),
         }

@@ -331,7 +331,8 @@ pub async fn rotate(
 /// Session, its end, its latest end, whether the account may log in, and the account.
 type HeldRow = (Uuid, Option<DateTime<Utc>>, DateTime<Utc>, bool, AccountRow);
 
-enum Failure {
+/// Why a transaction broke off: for a reason of ours, or because of the database.
+pub(super) enum Failure {
     Ours(Error),
     Diesel(DieselError),
 }

@@ -27,7 +27,7 @@ pub use self::queue::{
 };
 pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply};
 use super::schema::idempotency_keys as k;
-use super::{Conn, query_failed};
+use super::{Conn, hex, query_failed};
 use crate::domain::application::{Application, Claim};
 use crate::domain::checks::{Check, Finding, Outcome, Override};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Uin};
@@ -204,16 +204,6 @@ impl QueryFragment<Pg> for FindUnit<'_> {
         out.push_sql(") FROM units u WHERE u.code = ");
         out.push_bind_param::<Text, str>(self.code)
     }
-}
-
-/// Writes bytes as lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 struct Load<'a> {

@@ -97,7 +97,8 @@ fn corrupt(application: Uuid) -> Error {
     Error::Corrupt { table: "events", column: "content", row: application.to_string() }
 }
 
-/// Gives the ids of applications in order, after the given one: for `audit replay`.
+/// Gives the ids of applications in order, after the given one: for `audit replay`. Of what is erased nothing is left to
+/// replay.
 ///
 /// # Errors
 /// [`Error::Internal`] when the database fails.
@@ -106,7 +107,8 @@ pub async fn application_ids(
     after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<Uuid>> {
-    let mut query = a::table.select(a::id).order(a::id).limit(limit).into_boxed();
+    let unerased = a::table.filter(a::erased_at.is_null());
+    let mut query = unerased.select(a::id).order(a::id).limit(limit).into_boxed();
     if let Some(after) = after {
         query = query.filter(a::id.gt(after));
     }

@@ -1,40 +1,48 @@
 //! The workflow files in use: registered by `migrate` as the owner, only read by the service.
 
-use chrono::{DateTime, Utc};
 use diesel::{ExpressionMethods as _, QueryDsl as _};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use sha2::{Digest, Sha256};
+use serde_json::json;
 
-use super::query_failed;
+use super::events::{self, PlainEvent};
+use super::rule_files::digest;
 use super::schema::{allowed_transitions as t, workflow_definitions as w};
+use super::{hex, query_failed};
+use crate::clock::Clock;
 use crate::domain::event::{Act, BuiltIn};
 use crate::domain::workflow::definition::Definition;
 use crate::domain::workflow::engine::built_in_states;
 use crate::error::{Error, Result};
 
-/// Registers definitions and the steps they allow; gives the names of those that are new.
+/// Registers definitions and the steps they allow, each new one with its event in `role`'s name; gives the names of
+/// those.
 ///
-/// Three statements for each definition; `migrate` runs it, inside its lock.
+/// At most three statements for each definition; `migrate` runs it, inside its lock and transaction.
 ///
 /// # Errors
 /// [`Error::Internal`] when a registered version was given another content: applications are pinned to it.
 pub async fn register(
     conn: &mut AsyncPgConnection,
     definitions: &[(&Definition, &str)],
-    now: DateTime<Utc>,
+    clock: &dyn Clock,
+    role: &'static str,
 ) -> Result<Vec<String>> {
     let mut added = Vec::new();
     for (definition, source) in definitions {
         let version = i32::try_from(definition.version)
             .map_err(|e| Error::internal("a workflow version beyond 2^31", e))?;
-        let digest: Vec<u8> = Sha256::digest(source.as_bytes()).to_vec();
+        let digest = digest(source);
+        let content = json!({
+            "track": definition.track, "version": version, "digest": hex(&digest),
+        });
+        let event = PlainEvent::now(clock, "definitionRegistered", role, content);
         let inserted = diesel::insert_into(w::table)
             .values((
                 w::track.eq(&definition.track),
                 w::version.eq(version),
                 w::digest.eq(&digest),
                 w::source.eq(source),
-                w::registered_at.eq(now),
+                w::registered_at.eq(event.at()),
             ))
             .on_conflict_do_nothing()
             .execute(conn)
@@ -70,6 +78,7 @@ pub async fn register(
             .execute(conn)
             .await
             .map_err(|e| query_failed("definitions::register", e))?;
+        events::insert(conn, &event).await.map_err(|e| query_failed("definitions::register", e))?;
         added.push(format!("{} v{}", definition.track, definition.version));
     }
     Ok(added)
@@ -91,7 +100,7 @@ pub async fn unregistered(
     Ok(definitions
         .iter()
         .filter(|(definition, source)| {
-            let digest: Vec<u8> = Sha256::digest(source.as_bytes()).to_vec();
+            let digest = digest(source);
             !known.iter().any(|(track, version, registered)| {
                 *track == definition.track
                     && u32::try_from(*version) == Ok(definition.version)

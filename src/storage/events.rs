@@ -1,12 +1,15 @@
-//! Writes events that belong to no command: log-ins, accounts, rules, reads of personal data, erasures.
+//! Writes events that belong to no command: log-ins, accounts, rules, reads of personal data, erasures; and makes the
+//! months that hold events.
 //!
 //! The events of applications are written with them, by [`super::applications`]; who wants to read the log looks at
 //! [`super::audit`]. Nobody updates or deletes an event.
 
-use chrono::{DateTime, Utc};
-use diesel::Insertable;
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::result::Error as DieselError;
-use diesel_async::{AsyncPgConnection, RunQueryDsl as _};
+use diesel::{Insertable, QueryableByName, sql_types};
+use diesel_async::{
+    AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _, SimpleAsyncConnection as _,
+};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -85,6 +88,13 @@ impl PlainEvent {
     #[must_use]
     pub fn showing(mut self, subjects: Vec<Uuid>) -> Self {
         self.subjects = subjects;
+        self
+    }
+
+    /// Adds a member to the content.
+    #[must_use]
+    pub(super) fn adding(mut self, name: &str, value: Value) -> Self {
+        self.content[name] = value;
         self
     }
 
@@ -176,4 +186,29 @@ pub async fn insert(conn: &mut AsyncPgConnection, event: &PlainEvent) -> Result<
 /// The database's: 503 when it is busy, else [`Error::Internal`].
 pub async fn record(conn: &mut Conn, event: &PlainEvent) -> Result<()> {
     insert(conn, event).await.map_err(|error| query_failed("events::record", error))
+}
+
+#[derive(QueryableByName)]
+struct Made {
+    #[diesel(sql_type = sql_types::Nullable<sql_types::Integer>)]
+    made: Option<i32>,
+}
+
+/// Makes the months of the log up to that of `last`; gives how many, or nothing when events lie beyond the last month
+/// already, so that none can be made.
+///
+/// Making one keeps every writer of events out for a moment, so it waits for them a second at most.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails, [`crate::error::ErrorCode::Unavailable`] when it is busy.
+pub async fn extend_months(conn: &mut AsyncPgConnection, last: NaiveDate) -> Result<Option<i32>> {
+    let extend = async |conn: &mut AsyncPgConnection| {
+        conn.batch_execute("SET LOCAL lock_timeout = '1s'").await?;
+        diesel::sql_query("SELECT extend_event_partitions($1) AS made")
+            .bind::<sql_types::Date, _>(last)
+            .get_result(conn)
+            .await
+    };
+    let made: Result<Made, DieselError> = conn.transaction(extend).await;
+    Ok(made.map_err(|error| query_failed("events::extend_months", error))?.made)
 }

@@ -1,6 +1,7 @@
 //! The table of jobs: who runs what, and what came of it.
 //!
-//! Jobs are inserted by `storage::applications` in the statement that writes their command. A worker claims
+//! Jobs are inserted by `storage::applications` in the statement that writes their command, and by [`insert`] in the
+//! transaction of what else they follow from. A worker claims
 //! them with a lease; if it dies, the lease ends and another takes over. A job that a command schedules
 //! again while it runs (a payment puts a lapse off) is not finished by that run: it waits for its new time.
 
@@ -16,7 +17,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
 
 use super::schema::jobs;
-use crate::domain::event::Job;
+use crate::domain::event::{Job, Scheduled};
 use crate::error::{Error, Result};
 
 /// A claimed job.
@@ -66,6 +67,30 @@ pub struct JobCounts {
     pub dead: i64,
     /// How long the first of the due ones has been due.
     pub oldest_due: Option<TimeDelta>,
+}
+
+/// Inserts a job that nothing unfinished has the key of, inside the transaction of what it follows from.
+///
+/// # Errors
+/// The database's, or that the job cannot be encoded.
+pub async fn insert(
+    conn: &mut AsyncPgConnection,
+    scheduled: &Scheduled,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    let payload = serde_json::to_value(&scheduled.job)
+        .map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
+    diesel::insert_into(jobs::table)
+        .values((
+            jobs::kind.eq(scheduled.job.kind()),
+            jobs::key.eq(scheduled.job.key()),
+            jobs::payload.eq(payload),
+            jobs::run_at.eq(scheduled.run_at),
+            jobs::created_at.eq(now),
+        ))
+        .execute(conn)
+        .await
+        .map(drop)
 }
 
 /// Claims up to `limit` due jobs of `kinds` until `now + lease`, the longest due first.

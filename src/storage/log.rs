@@ -236,17 +236,19 @@ impl LogWriter {
         at: DateTime<Utc>,
         note: &str,
     ) -> Result<i64> {
-        diesel::insert_into(c::table)
-            .values((
-                c::size.eq(signed(size)?),
-                c::root.eq(&root[..]),
-                c::at.eq(at),
-                c::note.eq(note),
-            ))
-            .returning(c::id)
-            .get_result(&mut self.conn)
-            .await
-            .map_err(|error| query_failed("log::publish", error))
+        // Nobody else inserts: the lock is ours.
+        let row: Published = diesel::sql_query(
+            "INSERT INTO log_checkpoints (id, size, root, at, note) \
+             SELECT coalesce(max(id), 0) + 1, $1, $2, $3, $4 FROM log_checkpoints RETURNING id",
+        )
+        .bind::<BigInt, _>(signed(size)?)
+        .bind::<Binary, _>(&root[..])
+        .bind::<Timestamptz, _>(at)
+        .bind::<Text, _>(note)
+        .get_result(&mut self.conn)
+        .await
+        .map_err(|error| query_failed("log::publish", error))?;
+        Ok(row.id)
     }
 }
 
@@ -271,6 +273,12 @@ SELECT s.it::text AS snapshot, e.* FROM s LEFT JOIN LATERAL ( \
   SELECT e.xact, e.id, e.at, e.kind, e.unit_code, e.track, e.workflow_version, e.seq, e.commitment, e.pseudonym \
   FROM events e WHERE NOT EXISTS (SELECT FROM log_leaves l WHERE l.event_id = e.id) \
   ORDER BY e.id LIMIT $1) e ON true ORDER BY e.id";
+
+#[derive(QueryableByName)]
+struct Published {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+}
 
 #[derive(QueryableByName)]
 struct PendingRow {
@@ -637,6 +645,168 @@ impl EntryRow {
         let index = self.index.map(unsigned);
         Ok(Entry { leaf, index, application, command, actor, opening })
     }
+}
+
+/// Lets a connection see the log as it is now, whatever is appended, until [`thaw`].
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn freeze(conn: &mut AsyncPgConnection) -> Result<()> {
+    conn.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        .await
+        .map_err(|error| query_failed("log::freeze", error))
+}
+
+/// Ends what [`freeze`] began.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn thaw(conn: &mut AsyncPgConnection) -> Result<()> {
+    conn.batch_execute("COMMIT").await.map_err(|error| query_failed("log::thaw", error))
+}
+
+/// A row of the leaves, with its event.
+#[derive(Debug, Clone)]
+pub struct Numbered {
+    /// The number.
+    pub index: u64,
+    /// The event that it is given to.
+    pub event: Uuid,
+    /// The event; `None` where there is no such row.
+    pub entry: Option<Entry>,
+}
+
+/// Lists the rows of the leaves from the number `from` on, with their events: for who verifies.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails, [`Error::Corrupt`] when a row does not make a leaf.
+pub async fn numbered(
+    conn: &mut AsyncPgConnection,
+    from: u64,
+    limit: i64,
+) -> Result<Vec<Numbered>> {
+    let rows: Vec<(i64, Uuid, Option<EntryRow>)> = l::table
+        .left_join(e::table.on(e::id.eq(l::event_id)))
+        .filter(l::index.ge(signed(from)?))
+        .order(l::index)
+        .limit(limit)
+        .select((
+            l::index,
+            l::event_id,
+            (
+                LEAF,
+                l::index.nullable(),
+                (
+                    e::actor_id,
+                    e::actor_role,
+                    e::application_id,
+                    e::command,
+                    e::from_state,
+                    e::to_state,
+                ),
+                (e::purpose, e::subjects, e::content, e::salt),
+            )
+                .nullable(),
+        ))
+        .load(conn)
+        .await
+        .map_err(|error| query_failed("log::numbered", error))?;
+    rows.into_iter()
+        .map(|(index, event, entry)| {
+            let entry = entry.map(EntryRow::decode).transpose()?;
+            Ok(Numbered { index: unsigned(index), event, entry })
+        })
+        .collect()
+}
+
+/// Lists full tiles of a level, `None` for the bundles of entries, from `first` on, `count` at most, with their roots.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn tiles(
+    conn: &mut AsyncPgConnection,
+    level: Option<u8>,
+    first: u64,
+    count: u64,
+) -> Result<Vec<(u64, Vec<u8>, Option<Vec<u8>>)>> {
+    let rows: Vec<(i64, Vec<u8>, Option<Vec<u8>>)> = t::table
+        .filter(t::level.eq(level.map_or(ENTRIES, i16::from)))
+        .filter(t::index.ge(signed(first)?))
+        .filter(t::index.lt(signed(first + count)?))
+        .order(t::index)
+        .select((t::index, t::bytes, t::root))
+        .load(conn)
+        .await
+        .map_err(|error| query_failed("log::tiles", error))?;
+    Ok(rows.into_iter().map(|(index, bytes, root)| (unsigned(index), bytes, root)).collect())
+}
+
+/// Counts the full tiles of all levels.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn count_tiles(conn: &mut AsyncPgConnection) -> Result<u64> {
+    t::table
+        .count()
+        .get_result(conn)
+        .await
+        .map(unsigned)
+        .map_err(|error| query_failed("log::count_tiles", error))
+}
+
+/// Lists checkpoints in the order of their signing, after the number `after`.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn checkpoints(
+    conn: &mut AsyncPgConnection,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<CheckpointRow>> {
+    c::table
+        .filter(c::id.gt(after))
+        .order(c::id)
+        .limit(limit)
+        .load(conn)
+        .await
+        .map_err(|error| query_failed("log::checkpoints", error))
+}
+
+/// Lists the applications of which an event in the log says that they were erased.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn erased_applications(conn: &mut AsyncPgConnection) -> Result<Vec<Uuid>> {
+    e::table
+        .inner_join(l::table.on(l::event_id.eq(e::id)))
+        .filter(e::kind.eq(ERASED))
+        .filter(e::content.is_not_null())
+        .select(e::application_id.assume_not_null())
+        .load(conn)
+        .await
+        .map_err(|error| query_failed("log::erased_applications", error))
+}
+
+/// The kind of the event that tells of an erasure.
+pub const ERASED: &str = "erased";
+
+/// Finds an event without a number although the sequencer has taken what its transaction committed.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn find_unnumbered(conn: &mut AsyncPgConnection) -> Result<Option<Uuid>> {
+    e::table
+        .left_join(l::table.on(l::event_id.eq(e::id)))
+        .filter(l::index.is_null())
+        .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(
+            "xact < (SELECT next_xact FROM log_position) AND xact <> ALL((SELECT open FROM log_position)::bigint[])",
+        ))
+        .order(e::id)
+        .select(e::id)
+        .first(conn)
+        .await
+        .optional()
+        .map_err(|error| query_failed("log::find_unnumbered", error))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //!
 //! A new directory under `migrations/` is seen the next time this crate is compiled; a test compares.
 
-use chrono::{DateTime, Utc};
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::{QueryableByName, sql_types};
@@ -12,8 +11,9 @@ use diesel_async::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::events::PlainEvent;
-use super::{accounts, definitions};
-use crate::domain::workflow::definition::Definition;
+use super::{accounts, definitions, rule_files};
+use crate::clock::Clock;
+use crate::domain::rules::Rulebook;
 use crate::error::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -57,27 +57,42 @@ async fn run_here(url: &str) -> Result<Vec<String>> {
         })
 }
 
-/// Registers definitions on the migrated database of `url`, all or none; gives the names of those that are new.
+/// Registers the rules on the migrated database of `url`, all or none, with their events in `role`'s name; gives the
+/// names of those that are new or have changed.
 ///
 /// `url` must be the owner's. Waits for others that migrate.
 ///
 /// # Errors
-/// [`Error::Internal`] when the database fails, or when a registered version was given another content.
+/// [`Error::Internal`] when the database fails, or when a registered version of a definition was given another content.
 pub async fn register(
     url: &str,
-    definitions: &[(&Definition, &str)],
-    now: DateTime<Utc>,
+    rules: &Rulebook,
+    clock: &dyn Clock,
+    role: &'static str,
 ) -> Result<Vec<String>> {
     let mut conn = connect(url).await?;
     conn.batch_execute(&format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})"))
         .await
         .map_err(|error| Error::internal("cannot lock the database for migrating", error))?;
     // An error drops the connection, and with it the transaction.
-    let added = definitions::register(&mut conn, definitions, now).await?;
+    let mut added = definitions::register(&mut conn, &rules.with_sources(), clock, role).await?;
+    added.extend(rule_files::register(&mut conn, &rules.files, clock, role).await?);
     conn.batch_execute("COMMIT")
         .await
-        .map_err(|error| Error::internal("cannot register the definitions", error))?;
+        .map_err(|error| Error::internal("cannot register the rules", error))?;
     Ok(added)
+}
+
+/// Names the rules that are not registered as they are.
+///
+/// Needs no more rights than the service has.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn unregistered(conn: &mut AsyncPgConnection, rules: &Rulebook) -> Result<Vec<String>> {
+    let mut unknown = definitions::unregistered(conn, &rules.with_sources()).await?;
+    unknown.extend(rule_files::unregistered(conn, &rules.files).await?);
+    Ok(unknown)
 }
 
 /// Adds a unit, with its event.

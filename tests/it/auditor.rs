@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
 use propusk::audit::note;
+use propusk::casework::erasure::{Reason, Whose};
 use propusk::storage::audit::{self, Access, Filter, Only, Question};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -165,8 +166,10 @@ async fn an_event_shows_its_number_its_commitment_and_that_it_was_erased() {
     }
     let numbered = shown.iter().filter_map(|event| event["index"].as_i64());
     assert!(numbered.filter(|index| (0..size).contains(index)).count() == 3);
-    let erase = "SELECT erase_application($1::text::uuid, now(), 'test')";
-    sql.query(erase, &[&case.id]).await.unwrap();
+    app.advance(TimeDelta::days(400));
+    let reason = Reason::Request { basis: "order 1", role: "operator" };
+    let whose = Whose::Application(case.id.parse().unwrap());
+    app.app.casework.erase(whose, reason).await.unwrap();
     let erased = events(&app, &format!("{query}&to={}", "2026-03-02T06:00:01Z")).await;
     assert_eq!(erased.len(), 3);
     for event in &erased {

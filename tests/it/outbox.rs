@@ -31,7 +31,7 @@ use crate::support::db::{TestDatabase, test_dir};
 use crate::support::office::Office;
 
 const APPLICATION: Uuid = Uuid::from_u128(1);
-const KINDS: [&str; 2] = ["timer", "mail"];
+const KINDS: [&str; 3] = ["timer", "mail", "deleteDocuments"];
 
 /// A database with one application, a clock that stands still, and the means to insert jobs.
 struct Outbox {
@@ -102,7 +102,12 @@ impl Outbox {
             Composer::new("https://permits.example.org").unwrap(),
             Mailer::smtp(&format!("smtp://127.0.0.1:{smtp_port}"), from).unwrap(),
         );
-        Handlers { timer: Arc::new(TimerHandler::new(Arc::new(OpenDoor))), mail: Arc::new(mail) }
+        let timer = Arc::new(TimerHandler::new(Arc::new(OpenDoor)));
+        Handlers {
+            timer,
+            mail: Arc::new(mail),
+            documents: Arc::new(Does(|_| async { Outcome::Done })),
+        }
     }
 
     async fn counts(&self) -> JobCounts {
@@ -167,7 +172,7 @@ where
     R: Future<Output = Outcome> + Send + 'static,
 {
     let handler = Arc::new(Does(run));
-    Handlers { timer: handler.clone(), mail: handler }
+    Handlers { timer: handler.clone(), mail: handler.clone(), documents: handler }
 }
 
 /// Starts the loop; the sender shuts it down, the handle ends when it has.
@@ -468,6 +473,7 @@ fn office_worker(office: &Office, mail: &Path) -> Worker {
     let handlers = Handlers {
         timer: Arc::new(TimerHandler::new(Arc::new(office.casework.clone()))),
         mail: Arc::new(handler),
+        documents: Arc::new(Does(|_| async { Outcome::Done })),
     };
     let (db, clock) = (office.db.clone(), office.clock.clone());
     Worker::new(db, clock, handlers, Wake::default(), WorkerOptions::default())

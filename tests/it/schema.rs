@@ -336,6 +336,11 @@ const PROVOCATIONS: &[(&str, &str)] = &[
         "applications SET erased_at = now(), erasure_basis = 'x' WHERE phase = 'inForce'",
     ),
     ("an_erasure_has_a_basis", "applications SET erasure_basis = 'x'"),
+    (
+        "what_is_erased_is_empty",
+        "applications SET phase = 'closed', queue = NULL, erased_at = now(), erasure_basis = 'x' \
+         WHERE phase = 'inForce'",
+    ),
     ("checks_outcome_check", "checks SET outcome = 'maybe'"),
     ("an_answer_has_a_time", "checks SET answered_at = NULL"),
     ("an_override_is_whole", "checks SET overridden_at = now()"),

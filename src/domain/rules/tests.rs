@@ -122,6 +122,58 @@ fn a_missing_file_is_said_to_be_missing() {
     let files: Vec<_> = problems.iter().map(|p| p.file.as_str()).collect();
     assert_eq!(
         files,
-        ["workflows/rates.toml", "workflows/grounds.toml", "workflows/calendars/*.toml"]
+        [
+            "workflows/rates.toml",
+            "workflows/grounds.toml",
+            "workflows/retention.toml",
+            "workflows/calendars/*.toml"
+        ]
+    );
+}
+
+#[test]
+fn a_track_without_terms_of_retention_is_named_in_their_file() {
+    let files: Vec<_> = embedded::FILES
+        .iter()
+        .map(|(path, text)| {
+            let text = if *path == "workflows/retention.toml" {
+                text.replace("\"patent\"", "\"patents\"")
+            } else {
+                (*text).to_owned()
+            };
+            ((*path).to_owned(), text)
+        })
+        .collect();
+    let problems = Rulebook::parse(&files).unwrap_err();
+    let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 3);
+    assert_eq!(
+        told[0],
+        "workflows/retention.toml:1: W01: the track \"patent\" has no term of retention for what is granted; add a [[term]] with outcome = \"granted\""
+    );
+}
+
+#[test]
+fn no_term_of_retention_that_ships_is_confirmed() {
+    let rules = embedded_rules();
+    assert_eq!(rules.retention.terms().len(), 6);
+    assert!(rules.retention.terms().iter().all(|term| term.assumption));
+}
+
+#[test]
+fn the_files_that_are_no_definitions_are_kept_by_their_names_within_workflows() {
+    let mut names: Vec<_> = embedded_rules().files.into_iter().map(|file| file.name).collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            "calendars/russia-2024.toml",
+            "calendars/russia-2025.toml",
+            "calendars/russia-2026.toml",
+            "calendars/russia-2027.toml",
+            "grounds.toml",
+            "rates.toml",
+            "retention.toml",
+        ]
     );
 }

@@ -5,8 +5,8 @@ use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{
-    ExpressionMethods as _, NullableExpressionMethods as _, OptionalExtension, QueryDsl as _,
-    QueryResult, Queryable,
+    BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
+    OptionalExtension, QueryDsl as _, QueryResult, Queryable,
 };
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
@@ -256,7 +256,7 @@ impl Query for ListOfApplicant {
 impl QueryFragment<Pg> for ListOfApplicant {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(SUMMARY);
-        out.push_sql("a.applicant_id = ");
+        out.push_sql("a.erased_at IS NULL AND a.applicant_id = ");
         out.push_bind_param::<SqlUuid, _>(&self.applicant)?;
         if let Some(before) = &self.before {
             out.push_sql(" AND a.id < ");
@@ -304,7 +304,7 @@ pub async fn find_status(conn: &mut Conn, reference: &str) -> Result<Option<Stat
     a::table
         .inner_join(u::table)
         .left_join(p::table)
-        .filter(a::reference.eq(reference))
+        .filter(a::reference.eq(reference).and(a::erased_at.is_null()))
         .select((
             a::track,
             a::workflow_version,

@@ -19,19 +19,18 @@ use actix_web::http::{Method, header};
 use actix_web::web::Bytes;
 use actix_web::{Error, test};
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel_async::{AsyncConnection as _, AsyncPgConnection};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
 use propusk::app::{self, App};
 use propusk::audit::note::LogKey;
-use propusk::auth::Identity;
 use propusk::auth::passwords::{Cost, Passwords};
+use propusk::auth::{Identity, OPERATOR};
 use propusk::clock::{Clock as _, FixedClock};
 use propusk::config::{Config, DemoConfig};
 use propusk::domain::actor::Role;
 use propusk::storage::accounts::{self, NewAccount};
-use propusk::storage::definitions;
 use propusk::storage::events::PlainEvent;
+use propusk::storage::migrate;
 use serde_json::Value;
 use tokio_postgres::NoTls;
 use uuid::Uuid;
@@ -257,11 +256,10 @@ async fn insert_people(app: &App, url: &str) {
     }
 }
 
-/// Puts the workflow definitions where the database looks for allowed transitions, as `propusk migrate` does.
+/// Puts the rules where the database looks for them, as `propusk migrate` does; throws dice of its own.
 async fn register_rules(app: &App, url: &str) {
-    let mut owner = AsyncPgConnection::establish(url).await.unwrap();
-    let rules = app.casework.rules();
-    definitions::register(&mut owner, &rules.with_sources(), app.clock.now()).await.unwrap();
+    let clock = FixedClock::new(app.clock.now(), 1);
+    migrate::register(url, app.casework.rules(), &clock, OPERATOR).await.unwrap();
 }
 
 async fn password_hash() -> String {

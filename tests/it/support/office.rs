@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, TimeZone, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use propusk::auth::OPERATOR;
 use propusk::casework::{Answer, Ask, Casework, Idempotency, Seen};
 use propusk::clock::{Clock, FixedClock};
 use propusk::domain::actor::{Actor, Role};
@@ -20,7 +21,7 @@ use propusk::domain::workflow::command::Command;
 use propusk::domain::workflow::embedded::FILES;
 use propusk::error::Result;
 use propusk::storage::audit::history;
-use propusk::storage::{Db, DbOptions, definitions};
+use propusk::storage::{Db, DbOptions, migrate};
 use uuid::Uuid;
 
 use super::db::TestDatabase;
@@ -87,7 +88,8 @@ impl Office {
         let clock = Arc::new(FixedClock::new(start(), 7));
         let rules = rulebook();
         let mut owner = AsyncPgConnection::establish(database.url()).await.unwrap();
-        definitions::register(&mut owner, &rules.with_sources(), start()).await.unwrap();
+        let dice = FixedClock::new(start(), 1);
+        migrate::register(database.url(), &rules, &dice, OPERATOR).await.unwrap();
         owner
             .batch_execute(
                 "INSERT INTO units VALUES ('77', 'Moscow', '77', 'Europe/Moscow'), \
