@@ -136,6 +136,8 @@ impl App {
         let log_status = Arc::new(Status::default());
         let sequencer = Sequencer::new(SequencerParts {
             url: config.database.url.expose().clone(),
+            db: db.clone(),
+            witnesses: config.transparency.witnesses.clone(),
             keys: log_keys.clone(),
             directory: config.transparency.directory.clone(),
             clock: Arc::clone(&clock),

@@ -6,10 +6,11 @@
 //! wrote verify the log. The leaf itself belongs to the domain: [`crate::domain::event::leaf`].
 //!
 //! [`sequencer`] numbers events and publishes, [`tree`] reads the tree from the database, [`inspect`] verifies the log
-//! there, [`verify`] wherever it is served.
+//! there, [`verify`] wherever it is served; [`witness`] is what witnesses decide and are asked.
 
 pub mod checkpoint;
 pub mod edge;
+pub mod export;
 pub mod file;
 pub mod inspect;
 pub mod merkle;
@@ -21,6 +22,7 @@ pub mod source;
 pub mod tile;
 pub mod tree;
 pub mod verify;
+pub mod witness;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -4,6 +4,8 @@
 //! calls into the module that does the work.
 
 pub mod audit;
+mod person;
+pub mod witness;
 mod workflow;
 
 use std::io::{BufRead as _, Write as _};
@@ -15,6 +17,8 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
+
+pub use self::person::{PersonCommand, PersonEraseArgs};
 
 use crate::api::openapi as document;
 use crate::app::{self, App};
@@ -79,9 +83,18 @@ pub enum Command {
     /// Check the history against the present
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Watch other people's logs
+    ///
+    /// Cosigns each checkpoint of the given logs that continues all that was seen of them before, so that a log cannot
+    /// show one history to some and another to others. Needs no database.
+    #[command(after_long_help = witness::HELP)]
+    Witness(witness::WitnessArgs),
     /// Manage accounts
     #[command(subcommand)]
     User(UserCommand),
+    /// Erase a person's data
+    #[command(subcommand)]
+    Person(PersonCommand),
     /// Manage offices
     #[command(subcommand)]
     Unit(UnitCommand),
@@ -246,6 +259,10 @@ Example:
     const WORKFLOW_PATHS: &'static str = "\
 Example:
   propusk workflow paths patent";
+    const PERSON_ERASE: &'static str = "\
+Examples:
+  propusk person erase --citizenship UZB --passport FA1234567 --dry-run
+  propusk person erase --citizenship UZB --passport FA1234567 --basis 'order 12-3/2031'";
     const USER_ADD: &'static str = "\
 Example:
   propusk user add chief@example.org --role administrator < password-file";
@@ -299,8 +316,10 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Workflow(WorkflowCommand::Paths { workflow }) => workflow::paths(&workflow),
         Command::Audit(command) => audit::run(command).await,
+        Command::Witness(args) => witness::run(args).await,
         Command::User(UserCommand::Add(args)) => user_add(args).await,
         Command::Unit(UnitCommand::Add(args)) => unit_add(args).await,
+        Command::Person(PersonCommand::Erase(args)) => person::erase(args).await,
     }
 }
 

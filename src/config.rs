@@ -16,7 +16,7 @@ use lettre::message::Mailbox;
 use self::source::Reader;
 pub use self::source::{ConfigErrors, Problem, SETTINGS, Setting, Source};
 pub use self::values::{LogFormat, Network, Secret};
-use crate::audit::note::VerifierKey;
+use crate::audit::witness::client::Witness;
 
 /// Marks the secrets that the demo makes for itself: the first bytes of its webhook secret, and a line before
 /// its token key. [`Config::load`] refuses whatever bears it.
@@ -77,8 +77,8 @@ pub struct TransparencyConfig {
     pub keys: Secret<String>,
     /// Keeps the last signed checkpoint, outside the database.
     pub directory: PathBuf,
-    /// Whom to ask for cosignatures: verifier key and URL without a slash at the end.
-    pub witnesses: Vec<(VerifierKey, String)>,
+    /// Whom to ask for cosignatures.
+    pub witnesses: Vec<Witness>,
 }
 
 /// What is logged, and how.
@@ -245,7 +245,7 @@ struct Draft {
     log_key_file: Option<String>,
     log_key: Option<String>,
     log_directory: Option<PathBuf>,
-    log_witnesses: Vec<(VerifierKey, String)>,
+    log_witnesses: Vec<Witness>,
     workflows_directory: Option<PathBuf>,
     trusted_proxies: Vec<Network>,
     cors_origins: Vec<String>,

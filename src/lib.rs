@@ -9,7 +9,7 @@
 //! audit → storage, domain                      config → audit, for the parser of its keys
 //! casework → storage, domain                   storage → domain
 //! auth → storage, domain                       api → app, for the `App` that handlers are given
-//! audit → storage, domain                      api, worker → audit
+//! witness → audit
 //! ```
 //!
 //! All but `domain` may name `error` and `clock`. `domain` is pure: no async, no I/O, no clock, no randomness, no
@@ -32,4 +32,5 @@ pub mod error;
 pub mod notify;
 pub mod storage;
 pub mod telemetry;
+pub mod witness;
 pub mod worker;

@@ -73,7 +73,7 @@ async fn verify_frozen(
     };
     let begin = trusted.map_or(0, |signed| signed.checkpoint.size);
     let edge = tree::edge(conn, begin).await?;
-    let erased = log::erased_applications(conn).await?.into_iter().collect();
+    let erased = log::erased(conn).await?.into_iter().collect();
     let verified = Verified { checkpoints: checkpoints.count, ..Verified::default() };
     let mut state = State { edge, checkpoints, erased, verified };
     if let Err(broken) = state.hold_roots() {
@@ -279,6 +279,7 @@ impl Page {
 struct State {
     edge: Edge,
     checkpoints: Claims,
+    /// Applications, and events about none.
     erased: HashSet<Uuid>,
     verified: Verified,
 }
@@ -330,7 +331,7 @@ impl State {
                     )));
                 }
             }
-            None if entry.application.is_some_and(|id| self.erased.contains(&id)) => {
+            None if self.erased.contains(&entry.application.unwrap_or(*event)) => {
                 self.verified.erased += 1;
             }
             None => {

@@ -24,8 +24,11 @@ use super::file::{self, Readers};
 use super::note::{self, LONGEST_NOTE, LogKeys, SignedCheckpoint, VerifierKey};
 use super::tile::Level;
 use super::tree;
+use super::witness::client::Witness;
+use super::witness::cosigning::Witnesses;
 use crate::clock::SharedClock;
 use crate::error::{Error, Result};
+use crate::storage::Db;
 use crate::storage::log::{self, LogWriter, NewTile, Position};
 
 /// How a [`Sequencer`] works.
@@ -100,6 +103,7 @@ pub struct Sequencer {
     kept: KeptCheckpoint,
     clock: SharedClock,
     options: SequencerOptions,
+    witnesses: Witnesses,
     status: Arc<Status>,
 }
 
@@ -107,6 +111,10 @@ pub struct Sequencer {
 pub struct SequencerParts {
     /// The database's URL, as the service's account.
     pub url: String,
+    /// The service's connections, for what witnesses are shown and answer.
+    pub db: Db,
+    /// Who is asked to sign beside us.
+    pub witnesses: Vec<Witness>,
     /// The keys that sign.
     pub keys: LogKeys,
     /// The directory that keeps the last signed checkpoint, outside the database.
@@ -123,9 +131,10 @@ impl Sequencer {
     /// Makes a sequencer; it does nothing until [`run`](Self::run) or [`sit`](Self::sit).
     #[must_use]
     pub fn new(parts: SequencerParts) -> Self {
-        let SequencerParts { url, keys, directory, clock, status, options } = parts;
+        let SequencerParts { url, db, witnesses, keys, directory, clock, status, options } = parts;
+        let witnesses = Witnesses::new(witnesses, db, Arc::clone(&clock));
         let kept = KeptCheckpoint { directory };
-        Self { url, keys, kept, clock, options, status }
+        Self { url, keys, kept, clock, options, witnesses, status }
     }
 
     /// Numbers, signs and publishes until `shutdown` is ready, or waits to take over.
@@ -148,6 +157,12 @@ impl Sequencer {
             self.status.active.store(false, Ordering::Relaxed);
         }
         self.status.active.store(false, Ordering::Relaxed);
+    }
+
+    /// Gives the witnesses that are asked.
+    #[must_use]
+    pub const fn witnesses(&self) -> &Witnesses {
+        &self.witnesses
     }
 
     /// Works for as long as nothing fails; returns at once when another process holds the lock.
@@ -297,7 +312,7 @@ impl Seat<'_> {
         now: DateTime<Utc>,
         at: &(dyn Fn(Step) -> Result<()> + Sync),
     ) -> Result<()> {
-        let Sequencer { keys, kept, status, .. } = self.sequencer;
+        let Sequencer { keys, kept, status, witnesses, .. } = self.sequencer;
         let checkpoint = Checkpoint {
             origin: keys.name().to_owned(),
             size: self.edge.size(),
@@ -310,11 +325,12 @@ impl Seat<'_> {
         at(Step::Signed)?;
         kept.write(&note).await?;
         at(Step::Kept)?;
-        self.writer.publish(checkpoint.size, &checkpoint.root, now, &note).await?;
+        let id = self.writer.publish(checkpoint.size, &checkpoint.root, now, &note).await?;
         at(Step::Published)?;
         self.last = Some(Last { size: checkpoint.size, at: now });
         status.size.store(checkpoint.size, Ordering::Relaxed);
         status.published_at.store(now.timestamp(), Ordering::Relaxed);
+        witnesses.ask(id, checkpoint.size, &note);
         Ok(())
     }
 }

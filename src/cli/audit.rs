@@ -1,5 +1,6 @@
 //! The audit log: what proves it, and what checks it.
 
+pub mod export;
 pub mod key;
 pub mod receipt;
 pub mod verify;
@@ -38,6 +39,12 @@ pub enum AuditCommand {
     /// Exits with 1 and the first thing that is broken.
     #[command(after_long_help = verify::HELP)]
     Verify(verify::VerifyArgs),
+    /// Write the public log into a folder
+    ///
+    /// Writes the checkpoint, the tiles and the bundles of entries that are served under /log as files, and goes on from
+    /// what the folder has.
+    #[command(after_long_help = export::HELP)]
+    Export(export::ExportArgs),
 }
 
 const REPLAY_HELP: &str = "\
@@ -56,6 +63,7 @@ pub(super) async fn run(command: AuditCommand) -> Result<(), Failure> {
         }
         AuditCommand::Key(command) => key::run(command),
         AuditCommand::Receipt(args) => receipt::run(&args),
+        AuditCommand::Export(args) => export::run(&args).await,
         AuditCommand::Verify(args) => verify::run(&args).await,
     }
 }

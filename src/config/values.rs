@@ -13,7 +13,8 @@ use lettre::message::Mailbox;
 use lettre::{AsyncSmtpTransport, Tokio1Executor};
 
 use super::SETTINGS;
-use crate::audit::note::{LogKeys, SignatureType, VerifierKey};
+use crate::audit::note::LogKeys;
+use crate::audit::witness::client::Witness;
 
 /// The shortest key of a webhook secret, in bytes (Standard Webhooks 1.0).
 const WEBHOOK_KEY_BYTES: usize = 24;
@@ -191,20 +192,10 @@ pub(super) fn log_key(text: &str) -> Result<String, String> {
 }
 
 /// Reads a witness: its verifier key and its URL.
-pub(super) fn witness(text: &str) -> Result<(VerifierKey, String), String> {
-    let right = "write the witness's verifier key, a space, and its URL";
-    let (key, url) = text.trim().split_once(' ').ok_or_else(|| format!("has {text:?}; {right}"))?;
-    let key = VerifierKey::parse(key).map_err(|error| format!("has {text:?}: {error}; {right}"))?;
-    if key.kind() != SignatureType::Cosignature {
-        return Err(format!("has {text:?}: the key is none of a witness (type 0x04); {right}"));
-    }
-    let url = url.trim().trim_end_matches('/');
-    if !(url.starts_with("https://") || url.starts_with("http://")) {
-        return Err(format!(
-            "has {text:?}: the URL begins with neither https:// nor http://; {right}"
-        ));
-    }
-    Ok((key, url.to_owned()))
+pub(super) fn witness(text: &str) -> Result<Witness, String> {
+    Witness::parse(text).map_err(|error| {
+        format!("has {text:?}: {error}; write the witness's verifier key, a space, and its URL")
+    })
 }
 
 pub(super) fn smtp_url(text: &str) -> Result<String, String> {

@@ -772,19 +772,32 @@ pub async fn checkpoints(
         .map_err(|error| query_failed("log::checkpoints", error))
 }
 
-/// Lists the applications of which an event in the log says that they were erased.
+/// Lists what events in the log say that was erased: applications, and single events about none.
 ///
 /// # Errors
 /// [`Error::Internal`] when the database fails.
-pub async fn erased_applications(conn: &mut AsyncPgConnection) -> Result<Vec<Uuid>> {
-    e::table
+pub async fn erased(conn: &mut AsyncPgConnection) -> Result<Vec<Uuid>> {
+    #[derive(serde::Deserialize)]
+    struct Erased {
+        #[serde(default)]
+        receipts: Vec<Uuid>,
+    }
+    let rows: Vec<(Option<Uuid>, Option<String>)> = e::table
         .inner_join(l::table.on(l::event_id.eq(e::id)))
         .filter(e::kind.eq(ERASED))
-        .filter(e::content.is_not_null())
-        .select(e::application_id.assume_not_null())
+        .select((e::application_id, e::content))
         .load(conn)
         .await
-        .map_err(|error| query_failed("log::erased_applications", error))
+        .map_err(|error| query_failed("log::erased", error))?;
+    let mut erased = Vec::new();
+    for (application, content) in rows {
+        // One that does not read says nothing; what it should have said is then missing, and named.
+        if let Some(Ok(content)) = content.as_deref().map(serde_json::from_str::<Erased>) {
+            erased.extend(application);
+            erased.extend(content.receipts);
+        }
+    }
+    Ok(erased)
 }
 
 /// The kind of the event that tells of an erasure.

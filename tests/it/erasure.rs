@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::{Command as Process, Output};
 use std::sync::Arc;
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use propusk::app;
+use propusk::audit::inspect;
 use propusk::casework::Received;
 use propusk::casework::erasure::{Kept, Reason, Round, Standing, Whose};
 use propusk::clock::Clock as _;
@@ -29,6 +31,7 @@ use crate::support::app::{
     AUDITOR, MIGRANT, OFFICER, OTHER_MIGRANT, OTHER_OFFICER, Person, SENIOR, TestApp,
 };
 use crate::support::cases::grounds;
+use crate::support::db::test_dir;
 use crate::support::drive::{Case, fresh};
 use crate::support::office::{Office, start};
 
@@ -278,6 +281,12 @@ async fn nothing_of_a_person_is_found_after_erasure_and_everything_of_others_is(
     for text in ["an earlier paper of his", "a paper of his", "an answer of his"] {
         assert_eq!(files_with(&documents, text).len(), 1, "{text}");
     }
+    app.publish().await;
+    let verified = async || {
+        let keys = app.app.log_keys.verifiers();
+        inspect::verify(&app.app.db, &keys, &[], None, &|_, _| ()).await.unwrap().unwrap()
+    };
+    assert_eq!(verified().await.erased, 0);
     let before = log(&owner).await;
     let rows = "SELECT to_jsonb(c)::text FROM charges c UNION ALL SELECT (to_jsonb(p) - 'payer')::text \
                 FROM payments p UNION ALL SELECT (to_jsonb(c) - 'note' - 'override_reason')::text \
@@ -338,6 +347,11 @@ async fn nothing_of_a_person_is_found_after_erasure_and_everything_of_others_is(
     let receipts = after.iter().filter(|(event, ..)| event["kind"] == "paymentReceived");
     let receipts: Vec<&Value> = receipts.map(|(event, ..)| &event["id"]).collect();
     assert_eq!(content["receipts"], json!(receipts));
+
+    // Whoever verifies the log tells what was erased from what is missing.
+    app.publish().await;
+    let verified = verified().await;
+    assert_eq!((verified.leaves, verified.erased), (after.len() as u64, erased.values().sum()));
 
     is_seen_by_nobody(&app, &case, &number).await;
 }
@@ -1005,4 +1019,90 @@ async fn the_worker_goes_round_at_its_start_and_once_a_day_and_the_log_gets_its_
     stop.send(()).unwrap();
     running.await.unwrap();
     assert!(told.try_recv().is_err());
+}
+
+// ── At the command line ──────────────────────────────────────────────────────────────────────────────────────
+
+fn run(url: &str, rules: Option<&Path>, arguments: &[&str]) -> (i32, String) {
+    let mut process = Process::new(env!("CARGO_BIN_EXE_propusk"));
+    process.args(["person", "erase"]).args(arguments).env_clear().env("DATABASE_URL", url);
+    if let Some(rules) = rules {
+        process.env("PROPUSK_WORKFLOWS_DIRECTORY", rules);
+    }
+    let Output { status, stdout, stderr } = process.output().unwrap();
+    let text = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    (status.code().unwrap(), text)
+}
+
+/// Rules under which what was never decided is kept for a month.
+fn hasty_rules() -> std::path::PathBuf {
+    let dir = test_dir("hasty-rules");
+    std::fs::create_dir_all(dir.join("calendars")).unwrap();
+    for (path, text) in propusk::domain::workflow::embedded::FILES {
+        let text = if path.ends_with("retention.toml") {
+            text.replace("years = 1\n", "months = 1\n")
+        } else {
+            (*text).to_owned()
+        };
+        std::fs::write(dir.join(path.strip_prefix("workflows/").unwrap()), text).unwrap();
+    }
+    dir
+}
+
+#[actix_web::test]
+async fn an_operator_erases_a_person_under_the_registered_terms_alone() {
+    let dir = hasty_rules();
+    let app = TestApp::spawn_with(|config| config.workflows_directory = Some(dir.clone())).await;
+    app.clock.set(at("2025-10-01T09:00:00Z"));
+    let mut form = app.form();
+    form["passport"]["number"] = json!("FA1234567");
+    let case = app.draft_with(MIGRANT, "patent", form.clone()).await;
+    app.command(MIGRANT, &case.id, json!({ "command": "withdraw" })).await.expect(200);
+    let url = app.database.url();
+    let person = ["--citizenship", "UZB", "--passport", "fa 1234567"];
+    let with = |more: &[&'static str]| -> Vec<&'static str> { [&person[..], more].concat() };
+
+    // The terms in the binary are others.
+    let (code, text) = run(url, None, &with(&["--basis", "order 1"]));
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("does not know these rules as they are: retention.toml"), "{text}");
+
+    // Wrong usage says so by its code.
+    for wrong in [
+        vec!["--basis", "order 1"],
+        vec!["--citizenship", "UZB", "--basis", "order 1"],
+        vec!["--citizenship", "Uzbekistan", "--passport", "FA1234567", "--basis", "order 1"],
+        vec!["--application", "one", "--basis", "order 1"],
+        person.to_vec(),
+    ] {
+        assert_eq!(run(url, Some(&dir), &wrong).0, 2, "{wrong:?}");
+    }
+
+    let draft = app.draft_with(MIGRANT, "patent", form).await;
+    let (code, text) = run(url, Some(&dir), &with(&["--basis", "order 1"]));
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("can be erased since 2025-11-02"), "{text}");
+    assert!(text.contains("draft; still open"), "{text}");
+    assert!(text.contains("nothing can be erased before all of it can"), "{text}");
+    app.command(MIGRANT, &draft.id, json!({ "command": "withdraw" })).await.expect(200);
+
+    let (code, text) = run(url, Some(&dir), &with(&["--dry-run"]));
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.contains(&case.reference) && text.contains(&draft.id), "{text}");
+    let (code, text) = run(url, Some(&dir), &with(&["--basis", "request of Каримов"]));
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("name an order or a file number"), "{text}");
+    app.see(&case.id).await;
+
+    let (code, text) = run(url, Some(&dir), &with(&["--basis", "order 1"]));
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("2 erased"), "{text}");
+    app.get(&case.path("")).by(AUDITOR).send().await.expect(404);
+    let (code, text) = run(url, Some(&dir), &with(&["--basis", "order 1"]));
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("there is no such application"), "{text}");
+    let (code, text) = run(url, Some(&dir), &["--application", &case.id, "--basis", "order 1"]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("was erased on"), "{text}");
 }

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use propusk::audit::merkle::{self, Hash};
-use propusk::audit::note::{self, SignedCheckpoint};
+use propusk::audit::note::{self, LogKey, LogKeys, SignedCheckpoint, VerifierKey};
 use propusk::audit::proof::LogProof;
 use propusk::audit::sequencer::{Sequencer, SequencerOptions, SequencerParts, Step};
 use propusk::audit::tile::{Level, bundle, tiles_of};
+use propusk::audit::witness::client::Witness;
+use propusk::audit::{export, source, verify};
+use propusk::clock::SystemClock;
 use propusk::domain::event::leaf::Leaf;
 use propusk::error::{Error, Result};
 use serde_json::Value;
@@ -27,8 +30,14 @@ fn sequencer(app: &TestApp, directory: &str) -> Sequencer {
 }
 
 fn with_batch(app: &TestApp, directory: &str, batch: i64) -> Sequencer {
+    with(app, directory, batch, Vec::new())
+}
+
+fn with(app: &TestApp, directory: &str, batch: i64, witnesses: Vec<Witness>) -> Sequencer {
     Sequencer::new(SequencerParts {
         url: app.database.url().to_owned(),
+        db: app.app.db.clone(),
+        witnesses,
         keys: app.app.log_keys.clone(),
         directory: test_dir(directory),
         clock: app.clock.clone(),
@@ -342,6 +351,73 @@ async fn a_dump_restored_where_transactions_count_from_anew_goes_on_without_gap(
     assert_eq!(ids(&leaves), events(&sql).await);
 }
 
+// ── Witnesses ────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Starts a witness of the tests' log, in a thread and a runtime of its own; gives what names it in the settings.
+fn start_witness(directory: &std::path::Path) -> (Witness, VerifierKey) {
+    let keys =
+        LogKeys::parse(&LogKey::generate("witness.example/w", [8; 32]).unwrap().private_line())
+            .unwrap();
+    let cosigner = keys.keys()[0].cosigner_verifier();
+    let log = LogKeys::parse(&app::log_key()).unwrap().keys()[0].verifier();
+    let options =
+        propusk::witness::Options { keys, logs: vec![log], directory: directory.to_owned() };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let witness = propusk::witness::Witness::open(options, Arc::new(SystemClock)).unwrap();
+        actix_web::rt::System::new().block_on(propusk::witness::serve(witness, listener)).unwrap();
+    });
+    (Witness::parse(&format!("{cosigner} http://{address}")).unwrap(), cosigner)
+}
+
+#[actix_web::test]
+async fn a_witness_cosigns_what_it_can_prove_to_continue_and_one_that_is_away_delays_nothing() {
+    let (ours, key) = start_witness(&test_dir("witness"));
+    // Nobody listens there.
+    let away = format!(
+        "{} http://127.0.0.1:9",
+        LogKey::generate("away.example/w", [9; 32]).unwrap().cosigner_verifier()
+    );
+    let app = TestApp::spawn_with(|config| {
+        config.transparency.witnesses = vec![Witness::parse(&away).unwrap(), ours.clone()];
+    })
+    .await;
+    let sql = app.sql().await;
+    let mut keys = app.app.log_keys.verifiers();
+    keys.push(key.clone());
+    for count in [3, 300, 0, 5] {
+        insert(&sql, "some", count).await;
+        app.advance(chrono::TimeDelta::seconds(11));
+        app.publish().await;
+        app.app.sequencer.witnesses().settled().await;
+        let text = app.get("/log/checkpoint").send().await.expect(200).text();
+        let signed = note::open_checkpoint(&text, &keys).unwrap();
+        assert!(signed.signatures.iter().any(|one| one.key == key && one.at.is_some()), "{text}");
+    }
+    // Its word stands in receipts too.
+    let row = sql.query_one("SELECT id::text FROM events LIMIT 1", &[]).await.unwrap();
+    let path = format!("/v1/audit/events/{}/proof", row.get::<_, String>(0));
+    let proof = app.get(&path).by(app::AUDITOR).send().await.expect(200).text();
+    assert!(proof.contains("— witness.example/w "), "{proof}");
+    // A history written anew is none that it cosigns.
+    put_back(
+        &sql,
+        "DELETE FROM log_leaves; DELETE FROM log_tiles; DELETE FROM log_cosignatures; \
+                    DELETE FROM log_checkpoints; UPDATE log_position SET next_xact = 0; \
+                    DELETE FROM events WHERE kind <> 'some'",
+    )
+    .await;
+    let forger = with(&app, "forging", 10_000, vec![ours]);
+    let mut seat = forger.sit().await.unwrap().unwrap();
+    insert(&sql, "more", 400).await;
+    seat.tick(&|_| Ok(())).await.unwrap();
+    forger.witnesses().settled().await;
+    let count: i64 =
+        sql.query_one("SELECT count(*) FROM log_cosignatures", &[]).await.unwrap().get(0);
+    assert_eq!(count, 0);
+}
+
 // ── What is served ───────────────────────────────────────────────────────────────────────────────────────────
 
 #[actix_web::test]
@@ -469,4 +545,41 @@ async fn a_claim_of_the_next_application_commits_to_what_it_says() {
         propusk::domain::event::sealed::pseudonym(&salt.try_into().unwrap(), application);
     let hex: String = pseudonym.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(extra["leaf"]["pseudonym"], hex);
+}
+
+#[actix_web::test]
+async fn an_exported_folder_is_verified_without_the_service_and_goes_on_where_it_ended() {
+    let app = TestApp::spawn().await;
+    let (sql, keys) = (app.sql().await, app.app.log_keys.verifiers());
+    let directory = test_dir("exported");
+    let export = async || export::export(&app.app.db, &directory, &keys, &|_, _| ()).await;
+    assert!(export().await.unwrap_err().to_string().contains("nothing is published yet"));
+    let mut before = 0;
+    for count in [200, 600, 0, 7, 70_000] {
+        insert(&sql, "some", count).await;
+        app.publish().await;
+        let done = export().await.unwrap();
+        let source = source::open(directory.to_str().unwrap());
+        let report = verify::verify(source.as_ref(), &keys, None, &mut |_| ()).unwrap();
+        let size = report.signed.checkpoint.size;
+        assert_eq!((done.before, done.size), (before, size));
+        assert_eq!(size, checkpoint(&app).await.checkpoint.size);
+        before = size;
+    }
+    assert_eq!(export().await.unwrap().files, 0);
+    // Nothing is left of parts that have become whole.
+    assert!(!directory.join("tile/0/000.p").exists() && directory.join("tile/0/000").exists());
+    // A history written anew does not replace the one that may prove it.
+    put_back(
+        &sql,
+        "DELETE FROM log_leaves; DELETE FROM log_tiles; DELETE FROM log_checkpoints; \
+                    UPDATE log_position SET next_xact = 0; DELETE FROM events WHERE kind <> 'some'",
+    )
+    .await;
+    let forger = sequencer(&app, "export-forger");
+    let mut seat = forger.sit().await.unwrap().unwrap();
+    insert(&sql, "more", 100).await;
+    while seat.tick(&|_| Ok(())).await.unwrap().more {}
+    let why = export().await.unwrap_err().to_string();
+    assert!(why.contains("does not go on from"), "{why}");
 }

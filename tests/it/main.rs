@@ -12,6 +12,7 @@ mod erasure;
 mod http;
 mod layering;
 mod log;
+mod log_tools;
 mod openapi;
 mod outbox;
 mod platform;

@@ -3,6 +3,7 @@
 use propusk::audit::inspect::{self, Verified};
 use propusk::audit::note::{self, SignedCheckpoint};
 use propusk::audit::sequencer::{Sequencer, SequencerOptions, SequencerParts};
+use propusk::casework::erasure::{Reason, Whose};
 use std::sync::Arc;
 use tokio_postgres::Client;
 
@@ -275,6 +276,8 @@ async fn a_whole_history_written_anew_with_the_right_key_is_found_by_who_kept_a_
         .await;
     let forger = Sequencer::new(SequencerParts {
         url: world.app.database.url().to_owned(),
+        db: world.app.app.db.clone(),
+        witnesses: Vec::new(),
         keys: world.app.app.log_keys.clone(),
         directory: test_dir("forger"),
         clock: world.app.clock.clone(),
@@ -318,4 +321,56 @@ async fn a_log_that_is_written_to_while_it_is_verified_is_whole() {
     let (verified, ()) = tokio::join!(world.verify(), writing);
     verified.unwrap();
     world.verify().await.unwrap();
+}
+
+#[actix_web::test]
+async fn what_was_erased_is_told_from_what_is_missing() {
+    let app = TestApp::spawn().await;
+    let gone = app.submitted(app::MIGRANT).await;
+    app.submitted(app::EMPLOYER).await;
+    app.command(app::MIGRANT, &gone.id, serde_json::json!({ "command": "withdraw" }))
+        .await
+        .expect(200);
+    app.publish().await;
+    app.advance(chrono::TimeDelta::days(365 * 20));
+    let id = gone.id.parse().unwrap();
+    let reason = Reason::Request { basis: "order 7", role: "operator" };
+    app.app.casework.erase(Whose::Application(id), reason).await.unwrap();
+    app.publish().await;
+    let keys = app.app.log_keys.verifiers();
+    let verify = async || {
+        let done = inspect::verify(&app.app.db, &keys, &[], None, &|_, _| ()).await.unwrap();
+        done.map_err(|broken| broken.to_string())
+    };
+    let verified = verify().await.unwrap();
+    assert!(verified.erased > 5, "{verified:?}");
+    // The event of the erasure is what tells; it cannot be made up, changed or removed.
+    let sql = app.sql().await;
+    let change = async |statement: &str| {
+        let script = format!(
+            "SET session_replication_role = replica; {statement}; SET session_replication_role = DEFAULT"
+        );
+        sql.batch_execute(&script).await.unwrap();
+    };
+    sql.batch_execute("CREATE TABLE kept AS SELECT id, content, salt FROM events").await.unwrap();
+    for (statement, told) in [
+        (
+            "UPDATE events SET content = NULL, salt = NULL WHERE kind = 'erased'".to_owned(),
+            "no event says that it was erased",
+        ),
+        (
+            "UPDATE events SET content = replace(content, 'order 7', 'order 8') WHERE kind = 'erased'".to_owned(),
+            NOT_COMMITTED,
+        ),
+        (
+            format!("UPDATE events SET content = NULL, salt = NULL WHERE application_id <> '{id}'"),
+            "no event says that it was erased",
+        ),
+    ] {
+        change(&statement).await;
+        let found = verify().await.unwrap_err();
+        assert!(found.contains(told), "{statement}: {found}");
+        change("UPDATE events e SET content = k.content, salt = k.salt FROM kept k WHERE k.id = e.id").await;
+        assert_eq!(verify().await.unwrap(), verified);
+    }
 }

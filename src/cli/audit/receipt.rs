@@ -104,7 +104,7 @@ fn told(receipt: &Receipt, keys: &[VerifierKey]) -> String {
     match private {
         Some(private) => {
             let content = serde_json::to_string_pretty(&private.content).unwrap_or_default();
-            let _ = write!(out.0, "\nThe log committed to this content, to the letter:\n\n{content}\n");
+            let _ = write!(out.0, "\nThe log committed to this content:\n\n{content}\n");
         }
         None => out.0.push_str(
             "\nThe receipt has no content: it was erased before the receipt was made, or the office kept it to itself.\n\

@@ -16,6 +16,7 @@ use crate::audit::note::{
 use crate::audit::sequencer::kept;
 use crate::audit::verify::{Progress, Report, verify};
 use crate::audit::{inspect, source};
+use crate::config::CommandConfig;
 use crate::error::Error;
 use crate::storage::log;
 
@@ -62,7 +63,7 @@ pub(super) async fn run(args: &VerifyArgs) -> Result<(), Failure> {
 fn files(args: &VerifyArgs, log: &str) -> Result<(), Failure> {
     let trusted = args.trusted.as_deref().map(|path| load(path, &args.keys)).transpose()?.flatten();
     let source = source::open(log);
-    let meter = Meter::start();
+    let meter = Meter::start("leaves");
     let mut progress = |Progress { read, of }: Progress| meter.tell(read, of);
     let report = verify(source.as_ref(), &args.keys, trusted.as_ref(), &mut progress)
         .map_err(|broken| Failure::Found(format!("{log} is not in order: {broken}")))?;
@@ -73,23 +74,12 @@ fn files(args: &VerifyArgs, log: &str) -> Result<(), Failure> {
 /// Verifies the log of the configured database, and that its applications are what their events say.
 async fn database(args: &VerifyArgs) -> Result<(), Failure> {
     let config = super::super::command_config(&args.config)?;
-    let mut keys = args.keys.clone();
-    if let Some(own) = &config.log_keys {
-        let own = LogKeys::parse(own.expose())
-            .map_err(|error| Error::internal("the log's keys are not usable", error))?;
-        keys.extend(own.verifiers());
-    }
-    if keys.is_empty() {
-        return Err(Failure::Found(
-            "name the log's public key with --key, or set log_key_file; `propusk audit key show FILE` prints it"
-                .to_owned(),
-        ));
-    }
+    let keys = keys(&args.keys, &config)?;
     let trusted = args.trusted.as_deref().map(|path| load(path, &keys)).transpose()?.flatten();
     let kept = config.log_directory.as_deref().map(|path| kept(path, &keys)).transpose()?.flatten();
     let known: Vec<SignedCheckpoint> = kept.into_iter().collect();
     let db = super::super::command_db(config.database.url.expose())?;
-    let meter = Meter::start();
+    let meter = Meter::start("leaves");
     let progress = |read, of| meter.tell(read, of);
     let verified = inspect::verify(&db, &keys, &known, trusted.as_ref(), &progress)
         .await?
@@ -108,6 +98,26 @@ async fn database(args: &VerifyArgs) -> Result<(), Failure> {
     latest.map_or(Ok(()), |row| keep(args, &row.note))
 }
 
+/// Gives the keys that were named and those of the configuration.
+pub(super) fn keys(
+    named: &[VerifierKey],
+    config: &CommandConfig,
+) -> Result<Vec<VerifierKey>, Failure> {
+    let mut keys = named.to_vec();
+    if let Some(own) = &config.log_keys {
+        let own = LogKeys::parse(own.expose())
+            .map_err(|error| Error::internal("the log's keys are not usable", error))?;
+        keys.extend(own.verifiers());
+    }
+    if keys.is_empty() {
+        return Err(Failure::Found(
+            "name the log's public key with --key, or set log_key_file; `propusk audit key show FILE` prints it"
+                .to_owned(),
+        ));
+    }
+    Ok(keys)
+}
+
 /// Keeps the checkpoint up to which all is verified, to be trusted the next time.
 fn keep(args: &VerifyArgs, note: &str) -> Result<(), Failure> {
     let Some(path) = &args.trusted else { return Ok(()) };
@@ -116,23 +126,24 @@ fn keep(args: &VerifyArgs, note: &str) -> Result<(), Failure> {
 }
 
 /// Tells a person who waits how far it is.
-struct Meter {
+pub(super) struct Meter {
+    what: &'static str,
     begun: Instant,
     last: Mutex<Instant>,
 }
 
 impl Meter {
-    fn start() -> Self {
+    pub(super) fn start(what: &'static str) -> Self {
         let begun = Instant::now();
-        Self { begun, last: Mutex::new(begun) }
+        Self { what, begun, last: Mutex::new(begun) }
     }
 
-    fn tell(&self, read: u64, of: u64) {
+    pub(super) fn tell(&self, read: u64, of: u64) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.elapsed() >= SILENCE && std::io::stderr().is_terminal() {
             *last = Instant::now();
             let rate = read as f64 / self.begun.elapsed().as_secs_f64();
-            eprintln!("{read} of {of} leaves, {rate:.0} a second");
+            eprintln!("{read} of {of} {}, {rate:.0} a second", self.what);
         }
     }
 }
