@@ -11,6 +11,7 @@ pub mod auditor;
 pub mod callbacks;
 pub mod command;
 mod docs;
+pub mod export;
 pub mod extract;
 pub mod form;
 pub mod gateway;
@@ -24,6 +25,7 @@ pub mod openapi;
 pub mod page;
 pub mod problem;
 pub mod public;
+pub mod reading;
 pub mod session;
 pub mod views;
 

@@ -104,6 +104,14 @@ pub struct Answer {
     pub replayed: bool,
 }
 
+impl Answer {
+    /// Gives the application that the answer is at, when it names a place.
+    #[must_use]
+    pub fn about(&self) -> Option<Uuid> {
+        self.location.as_deref()?.rsplit('/').next()?.parse().ok()
+    }
+}
+
 /// What became of a payment that the provider told us of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Received {
@@ -347,10 +355,7 @@ impl Casework {
             }
             (Claimed::Nothing | Claimed::KeyUsed, Some(kept)) => {
                 let id = replay(ask, kept)?
-                    .location
-                    .as_deref()
-                    .and_then(|at| at.rsplit('/').next())
-                    .and_then(|id| id.parse().ok())
+                    .about()
                     .ok_or_else(|| Error::bug("a kept claim names no application"))?;
                 self.see_as_answer(ask, id, true, render).await.map(Some)
             }

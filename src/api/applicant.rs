@@ -18,7 +18,8 @@ use super::extract::{
 };
 use super::form::FormBody;
 use super::page::{Page, PageQuery};
-use super::views::{ApplicationView, HistoryView, SummaryView};
+use super::reading::{PurposeHeader, Read, Reading};
+use super::views::{AccessPage, AccessView, ApplicationView, HistoryView, SummaryView};
 use crate::app::App;
 use crate::auth::access::{Access, Applicant, ApplicantOrOffice, Caller, CaseReader};
 use crate::casework::{Ask, Seen};
@@ -27,7 +28,8 @@ use crate::domain::application::Document;
 use crate::domain::clock::Explanation;
 use crate::domain::form::Form;
 use crate::error::{Error, ErrorCode, Result, Violation};
-use crate::storage::{applications, audit};
+use crate::storage::applications;
+use crate::storage::audit::{self, Access as AccessFilter};
 
 /// Registers the operations.
 pub fn configure(config: &mut ServiceConfig<'_>) {
@@ -39,6 +41,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         .service(attach_document)
         .service(show_document)
         .service(list_history)
+        .service(list_own_accesses)
         .service(show_clock)
         .service(give_command);
 }
@@ -259,7 +262,7 @@ pub(super) fn summaries(
     ApplicationPage { items }
 }
 
-/// Dresses a page.
+/// Dresses a page, or what is read whole.
 pub(super) fn listed<T: Serialize>(page: T, link: Option<String>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -273,24 +276,27 @@ pub(super) fn listed<T: Serialize>(page: T, link: Option<String>) -> HttpRespons
 ///
 /// Shows an application with what the caller can ask for now and what blocks it. For its applicant, officers of its
 /// unit, and auditors.
-#[utoipa::path(tag = "applications", params(("id" = Uuid, Path, description = "The application.")), responses(
+#[utoipa::path(tag = "applications", params(("id" = Uuid, Path, description = "The application."), PurposeHeader), responses(
     (status = 200, description = "The application.", body = ApplicationView),
     (status = 304, description = "It has not changed.")))]
 #[get("/v1/applications/{id}")]
 pub async fn show_application(
     app: App,
     request: HttpRequest,
-    caller: Caller<CaseReader>,
+    reader: Reading<CaseReader>,
     Path(id): Path<Uuid>,
     known: IfNoneMatch,
 ) -> Result<HttpResponse> {
-    let (inside, language) = (is_inside(&caller), language(&request));
-    app.casework
-        .see(&caller.actor(), id, |seen| {
+    let (inside, language) = (is_inside(&reader), language(&request));
+    let (read, answer) = app
+        .casework
+        .see(&reader.actor(), id, |seen| {
             let view = ApplicationView::of(seen, inside, language);
-            Ok(versioned(&view, seen.application.version, &known))
+            let read = Read::new("applicationRead", &view.groups()).of(seen);
+            Ok((read, versioned(&view, seen.application.version, &known)))
         })
-        .await
+        .await?;
+    reader.answer(&app, read, answer).await
 }
 
 /// Replace the form
@@ -379,72 +385,109 @@ fn too_large() -> Error {
 /// Gives the bytes of a document that was handed in. For its applicant, officers of its unit, and auditors.
 #[utoipa::path(tag = "applications", params(
     ("id" = Uuid, Path, description = "The application."),
-    ("kind" = String, Path, description = "The document's name in the track.", max_length = 60, pattern = "^[A-Za-z0-9]+$", example = "passport")),
+    ("kind" = String, Path, description = "The document's name in the track.", max_length = 60, pattern = "^[A-Za-z0-9]+$", example = "passport"),
+    PurposeHeader),
     responses((status = 200, description = "The document.",
         content((Vec<u8> = "application/pdf"), (Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png")))))]
 #[get("/v1/applications/{id}/documents/{kind}")]
 pub async fn show_document(
     app: App,
-    caller: Caller<CaseReader>,
+    reader: Reading<CaseReader>,
     Path(place): Path<DocumentPath>,
 ) -> Result<HttpResponse> {
-    let document = app
+    let (read, document) = app
         .casework
-        .see(&caller.actor(), place.id, |seen| {
+        .see(&reader.actor(), place.id, |seen| {
             let found = seen.application.documents.iter().find(|one| one.kind == place.kind);
-            found.cloned().ok_or_else(Error::not_found)
+            let found = found.ok_or_else(Error::not_found)?.clone();
+            Ok((Read::new("documentRead", &["document"]).of(seen), found))
         })
         .await?;
     let bytes = app.blobs.get(&document.digest).await?;
-    Ok(HttpResponse::Ok()
+    let name = format!("attachment; filename=\"{}\"", document.kind);
+    let answer = HttpResponse::Ok()
         .content_type(document.media_type)
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .insert_header((
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{}\"", document.kind),
-        ))
-        .body(bytes))
+        .insert_header((header::CONTENT_DISPOSITION, name))
+        .body(bytes);
+    reader.answer(&app, read.with("document", document.kind), answer).await
 }
 
 /// Read the history
 ///
 /// Lists what happened to an application, oldest first. Applicants see what and when; the office and auditors also see
 /// who and with which words.
-#[utoipa::path(tag = "applications", params(("id" = Uuid, Path, description = "The application."), PageQuery),
+#[utoipa::path(tag = "applications", params(("id" = Uuid, Path, description = "The application."), PageQuery, PurposeHeader),
     responses((status = 200, description = "A page of the history.", body = HistoryPage)))]
 #[get("/v1/applications/{id}/history")]
 pub async fn list_history(
     app: App,
     request: HttpRequest,
-    caller: Caller<CaseReader>,
+    reader: Reading<CaseReader>,
     Path(id): Path<Uuid>,
     Query(page): Query<PageQuery>,
 ) -> Result<HttpResponse> {
     let list = format!("history {id}");
     let after = page.after::<i32>(&app.tokens, &list)?.unwrap_or(0);
-    app.casework.see(&caller.actor(), id, |_| Ok(())).await?;
+    let read = |seen: &Seen<'_>| Ok(Read::new("historyRead", &["history"]).of(seen));
+    let read = app.casework.see(&reader.actor(), id, read).await?;
     let mut conn = app.db.conn().await?;
     let events = audit::history_page(&mut conn, id, after, page.fetch()).await?;
+    drop(conn);
     let page = Page::new(&request, &page, &app.tokens, &list, events, |event| event.seq)?;
-    let inside = is_inside(&caller);
+    let read = page
+        .items
+        .first()
+        .zip(page.items.last())
+        .map(|(first, last)| read.with("firstSeq", first.seq).with("lastSeq", last.seq));
+    let inside = is_inside(&reader);
     let items = page.items.into_iter().map(|event| HistoryView::of(event, inside)).collect();
-    Ok(listed(HistoryPage { items }, page.link))
+    reader.answer(&app, read, listed(HistoryPage { items }, page.link)).await
+}
+
+/// See who read your file
+///
+/// Lists when staff read the caller's own application, in which role and office, for which purpose, and what they were
+/// shown, newest first; lists and exports in which it stood among others count, too. Who they are the audit knows.
+#[utoipa::path(tag = "applications", params(("id" = Uuid, Path, description = "The application."), PageQuery),
+    responses((status = 200, description = "A page of reads.", body = AccessPage)))]
+#[get("/v1/applications/{id}/accesses")]
+pub async fn list_own_accesses(
+    app: App,
+    request: HttpRequest,
+    caller: Caller<Applicant>,
+    Path(id): Path<Uuid>,
+    Query(page): Query<PageQuery>,
+) -> Result<HttpResponse> {
+    let list = format!("own accesses {id}");
+    let before = page.after::<Uuid>(&app.tokens, &list)?;
+    app.casework.see(&caller.actor(), id, |_| Ok(())).await?;
+    let mut conn = app.db.conn().await?;
+    let access = AccessFilter { application: id, ..AccessFilter::default() };
+    let rows = audit::list_accesses(&mut conn, &access, before, page.fetch()).await?;
+    let page = Page::new(&request, &page, &app.tokens, &list, rows, |row| row.id)?;
+    let items = page.items.into_iter().map(|row| AccessView::of(row, false)).collect();
+    Ok(listed(AccessPage { items }, page.link))
 }
 
 /// Explain the date
 ///
 /// Shows the statutory clock: when it started, which days counted and which did not, and why the date is the one it is.
 /// 404 before acceptance, when there is no clock yet.
-#[utoipa::path(tag = "applications", params(("id" = Uuid, Path, description = "The application.")), responses(
+#[utoipa::path(tag = "applications", params(("id" = Uuid, Path, description = "The application."), PurposeHeader), responses(
     (status = 200, description = "The clock.", body = ClockView)))]
 #[get("/v1/applications/{id}/clock")]
 pub async fn show_clock(
     app: App,
-    caller: Caller<CaseReader>,
+    reader: Reading<CaseReader>,
     Path(id): Path<Uuid>,
 ) -> Result<HttpResponse> {
-    let view = app.casework.see(&caller.actor(), id, clock_view).await?;
-    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(view))
+    let show = |seen: &Seen<'_>| {
+        let view = clock_view(seen)?;
+        Ok((Read::new("clockRead", &["clock"]).of(seen), listed(view, None)))
+    };
+    let (read, answer) = app.casework.see(&reader.actor(), id, show).await?;
+    reader.answer(&app, read, answer).await
 }
 
 fn clock_view(seen: &Seen<'_>) -> Result<ClockView> {

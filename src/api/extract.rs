@@ -286,7 +286,7 @@ impl FromRequest for IdempotencyKey {
 }
 
 /// Gives a header field that may stand at most once.
-fn single(request: &HttpRequest, name: &header::HeaderName) -> Result<Option<String>> {
+pub(super) fn single(request: &HttpRequest, name: &header::HeaderName) -> Result<Option<String>> {
     let mut fields = request.headers().get_all(name);
     let first = fields.next().map(|value| value.to_str().unwrap_or("\u{fffd}").trim().to_owned());
     if fields.next().is_some() {

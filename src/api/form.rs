@@ -245,6 +245,26 @@ pub struct FormBody {
     pub prepaid_months: Option<u32>,
 }
 
+impl FormBody {
+    /// Tells whether nothing is stated.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        matches!(
+            self,
+            Self {
+                person: None,
+                passport: None,
+                entry: None,
+                occupation: None,
+                employer: None,
+                contract: None,
+                contact: None,
+                prepaid_months: None,
+            }
+        )
+    }
+}
+
 // By hand: the derive's own local variable `entry` would hide the section of that name.
 impl Validate for FormBody {
     fn validate(&self) -> Result<(), ValidationErrors> {

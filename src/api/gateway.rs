@@ -21,6 +21,7 @@ use super::extract::{ClientAddress, budget_of};
 use super::limits::Decision;
 use super::openapi::{self, Operation, Route};
 use super::problem;
+use super::reading::HeadersAlone;
 use crate::app::App;
 use crate::auth::Identity;
 use crate::auth::access::unauthenticated;
@@ -102,6 +103,7 @@ fn admit(
     }
     if request.method() == Method::HEAD && route.operation(&Method::GET).is_some() {
         request.head_mut().method = Method::GET;
+        request.extensions_mut().insert(HeadersAlone);
     }
     let Some(operation) = route.operation(request.method()) else {
         let detail = format!("Use one of: {}.", route.allow());
@@ -263,8 +265,8 @@ impl Exchange<'_> {
                 set(header::ACCESS_CONTROL_ALLOW_METHODS, allow);
                 set(
                     header::ACCESS_CONTROL_ALLOW_HEADERS,
-                    "Accept, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, \
-                     Traceparent, X-Request-Id",
+                    "Accept, Access-Purpose, Authorization, Content-Type, Idempotency-Key, If-Match, \
+                     If-None-Match, Traceparent, X-Request-Id",
                 );
                 set(header::ACCESS_CONTROL_MAX_AGE, "3600");
             }

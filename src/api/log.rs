@@ -14,11 +14,12 @@ use uuid::Uuid;
 use validator::Validate;
 
 use super::extract::{Path, Query};
+use super::reading::{PurposeHeader, Read, Reading};
 use crate::app::App;
 use crate::audit::proof::LogProof;
 use crate::audit::tile::Tile;
 use crate::audit::tree;
-use crate::auth::access::{Auditors, Caller, CaseReader};
+use crate::auth::access::{Auditors, CaseReader};
 use crate::domain::event::Act;
 use crate::error::{Error, ErrorCode, Result, Violation};
 use crate::storage::Conn;
@@ -160,19 +161,31 @@ pub async fn show_consistency(
 ///
 /// Gives a C2SP tlog-proof of any event: its number, its inclusion proof, the signed checkpoint, and in `extra` what
 /// rebuilds the leaf and opens its commitment (not after erasure). 503 within the second in which the log takes it in.
-#[utoipa::path(tag = "audit", params(("id" = Uuid, Path, description = "The event.")), responses(
+#[utoipa::path(tag = "audit", params(("id" = Uuid, Path, description = "The event."), PurposeHeader), responses(
     (status = 200, description = "The proof.", body = String, content_type = "text/plain"),
     (status = 503, description = "Not in the log yet; ask again.")))]
 #[get("/v1/audit/events/{id}/proof")]
 pub async fn show_proof(
     app: App,
-    caller: Caller<Auditors>,
+    reader: Reading<Auditors>,
     Path(id): Path<Uuid>,
 ) -> Result<HttpResponse> {
-    let _ = caller;
     let mut conn = app.db.conn().await?;
     let entry = log::find_entry(&mut conn, id).await?.ok_or_else(Error::not_found)?;
-    prove(&mut conn, &entry, true).await
+    let proof = prove(&mut conn, &entry, true).await?;
+    drop(conn);
+    reader.answer(&app, read(&entry), proof).await
+}
+
+/// Says whose event a proof opens; nobody's when nothing is left to be opened.
+fn read(entry: &Entry) -> Option<Read> {
+    entry.opening.as_ref()?;
+    let read = Read::new("receiptRead", &["receipt"]).with("event", entry.leaf.event);
+    let read = read.in_unit(entry.leaf.unit.clone());
+    Some(match entry.application {
+        Some(application) => read.about(application),
+        None => read,
+    })
 }
 
 /// An event's place in an application's history.
@@ -190,25 +203,27 @@ pub struct EventPath {
 /// officers of its unit, and auditors. 503 within the second in which the log takes it in.
 #[utoipa::path(tag = "applications", params(
     ("id" = Uuid, Path, description = "The application."),
-    ("event" = Uuid, Path, description = "The event, as the history names it.")),
+    ("event" = Uuid, Path, description = "The event, as the history names it."), PurposeHeader),
     responses((status = 200, description = "The receipt.", body = String, content_type = "text/plain"),
     (status = 503, description = "Not in the log yet; ask again.")))]
 #[get("/v1/applications/{id}/history/{event}/receipt")]
 pub async fn show_receipt(
     app: App,
-    caller: Caller<CaseReader>,
+    reader: Reading<CaseReader>,
     Path(place): Path<EventPath>,
 ) -> Result<HttpResponse> {
-    app.casework.see(&caller.actor(), place.id, |_| Ok(())).await?;
+    app.casework.see(&reader.actor(), place.id, |_| Ok(())).await?;
     let mut conn = app.db.conn().await?;
     let entry = log::find_entry(&mut conn, place.event).await?;
     let entry =
         entry.filter(|entry| entry.application == Some(place.id) && entry.leaf.seq.is_some());
     let entry = entry.ok_or_else(Error::not_found)?;
     let act = entry.command.as_deref().and_then(Act::parse);
-    let own = entry.actor == Some(caller.account());
-    let opened = own || !caller.role().is_applicant() || act.is_some_and(|act| !act.is_internal());
-    prove(&mut conn, &entry, opened).await
+    let own = entry.actor == Some(reader.account());
+    let opened = own || !reader.role().is_applicant() || act.is_some_and(|act| !act.is_internal());
+    let proof = prove(&mut conn, &entry, opened).await?;
+    drop(conn);
+    reader.answer(&app, read(&entry), proof).await
 }
 
 /// Writes the proof of an event under the published checkpoint.

@@ -14,13 +14,15 @@ use super::extract::{
     IdempotencyKey, IdempotencyKeyHeader, IfMatch, IfMatchHeader, Path, Query, answered,
 };
 use super::page::{Page, PageQuery};
+use super::reading::{PurposeHeader, Read, Reading};
 use super::views::{AmountView, ApplicationView};
 use crate::app::App;
 use crate::auth::access::{Caller, Office, Senior};
 use crate::domain::fee::Money;
 use crate::domain::queue::Queue;
 use crate::error::{Error, Result};
-use crate::storage::{applications, payments};
+use crate::storage::applications::{self, SummaryRow};
+use crate::storage::payments::{self, WaitingRow};
 
 /// Registers the operations.
 pub fn configure(config: &mut ServiceConfig<'_>) {
@@ -84,6 +86,20 @@ pub struct WaitingPaymentView {
     pub payer: Option<String>,
 }
 
+impl From<WaitingRow> for WaitingPaymentView {
+    fn from(row: WaitingRow) -> Self {
+        Self {
+            id: row.id,
+            provider_id: row.provider_id,
+            uin: row.uin,
+            amount: Money::from_kopecks(row.amount_kopecks).unwrap_or(Money::ZERO).into(),
+            paid_at: row.paid_at,
+            received_at: row.received_at,
+            payer: row.payer,
+        }
+    }
+}
+
 /// A page of payments that match nothing.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -125,35 +141,33 @@ pub async fn list_queues(app: App, caller: Caller<Office>) -> Result<HttpRespons
 ///
 /// Lists what waits in a queue of the caller's unit, most urgent first: earliest statutory date, then earliest hand-in.
 #[utoipa::path(tag = "office", params(
-    ("queue" = String, Path, description = "The queue's name.", max_length = 20, pattern = "^[a-z]+$", example = "intake"), PageQuery),
+    ("queue" = String, Path, description = "The queue's name.", max_length = 20, pattern = "^[a-z]+$", example = "intake"),
+    PageQuery, PurposeHeader),
     responses((status = 200, description = "A page of applications.", body = ApplicationPage)))]
 #[get("/v1/queues/{queue}/applications")]
 pub async fn list_queue(
     app: App,
     request: HttpRequest,
-    caller: Caller<Office>,
+    reader: Reading<Office>,
     Path(name): Path<String>,
     Query(page): Query<PageQuery>,
 ) -> Result<HttpResponse> {
-    let queue = queue(&name)?;
+    let (queue, unit) = (queue(&name)?, unit(&reader)?);
     let list = format!("queue {name}");
     let after = page
         .after::<(Option<NaiveDate>, DateTime<Utc>, Uuid)>(&app.tokens, &list)?
         .map(|(due_on, submitted_at, id)| applications::Place { due_on, submitted_at, id });
-    let mut conn = app.db.conn().await?;
-    let rows = applications::list_queue(
-        &mut conn,
-        unit(&caller)?,
-        queue,
-        app.clock.now(),
-        after,
-        page.fetch(),
-    )
-    .await?;
-    let page = Page::new(&request, &page, &app.tokens, &list, rows, |row| {
-        (row.due_on, row.submitted_at, row.id)
-    })?;
-    Ok(listed(summaries(&app, &request, page.items, true), page.link))
+    let (mut conn, now) = (app.db.conn().await?, app.clock.now());
+    let rows = applications::list_queue(&mut conn, unit, queue, now, after, page.fetch()).await?;
+    drop(conn);
+    let place = |row: &SummaryRow| (row.due_on, row.submitted_at, row.id);
+    let page = Page::new(&request, &page, &app.tokens, &list, rows, place)?;
+    let read = (!page.items.is_empty()).then(|| {
+        let shown = page.items.iter().map(|row| row.id);
+        Read::new("queueRead", &["summary", "personName"]).showing(shown).with("queue", name)
+    });
+    let answer = listed(summaries(&app, &request, page.items, true), page.link);
+    reader.answer(&app, read, answer).await
 }
 
 /// Claim the next application
@@ -162,22 +176,27 @@ pub async fn list_queue(
 /// same one; when nothing is free the answer is 204.
 #[utoipa::path(tag = "office", params(
     ("queue" = String, Path, description = "The queue's name.", max_length = 20, pattern = "^[a-z]+$", example = "intake"),
-    IdempotencyKeyHeader), responses(
+    IdempotencyKeyHeader, PurposeHeader), responses(
     (status = 200, description = "The application is the caller's until the lease ends.", body = ApplicationView),
     (status = 204, description = "Nothing is free.")))]
 #[post("/v1/queues/{queue}/claims")]
 pub async fn claim_next(
     app: App,
     request: HttpRequest,
-    caller: Caller<Office>,
+    reader: Reading<Office>,
     Path(name): Path<String>,
     key: IdempotencyKey,
 ) -> Result<HttpResponse> {
     let queue = queue(&name)?;
-    let ask = ask(&request, &caller, None, Some(key));
+    let ask = ask(&request, &reader, None, Some(key));
     let render = renderer(true, language(&request));
-    let claimed = app.casework.claim_next(&ask, unit(&caller)?, queue, &render).await?;
-    Ok(claimed.map_or_else(|| HttpResponse::NoContent().finish(), answered))
+    let claimed = app.casework.claim_next(&ask, unit(&reader)?, queue, &render).await?;
+    let Some(claimed) = claimed else { return Ok(HttpResponse::NoContent().finish()) };
+    // The claim's own event says what the first answer shows; a repeated one shows the application as it is now.
+    let read = claimed.about().filter(|_| claimed.replayed).map(|application| {
+        Read::new("applicationRead", &["application"]).about(application).with("queue", name)
+    });
+    reader.answer(&app, read, answered(claimed)).await
 }
 
 /// Claim an application
@@ -219,33 +238,24 @@ pub async fn release_application(
 /// List payments to match
 ///
 /// Lists money that was received and matches no open charge, of any unit, oldest first. For senior officers.
-#[utoipa::path(tag = "office", params(PageQuery), responses(
+#[utoipa::path(tag = "office", params(PageQuery, PurposeHeader), responses(
     (status = 200, description = "A page of payments.", body = WaitingPaymentPage)))]
 #[get("/v1/payments")]
 pub async fn list_waiting_payments(
     app: App,
     request: HttpRequest,
-    caller: Caller<Senior>,
+    reader: Reading<Senior>,
     Query(page): Query<PageQuery>,
 ) -> Result<HttpResponse> {
-    let _ = caller;
     let after = page.after::<(DateTime<Utc>, Uuid)>(&app.tokens, "payments")?;
     let mut conn = app.db.conn().await?;
     let rows = payments::list_waiting(&mut conn, after, page.fetch()).await?;
+    drop(conn);
     let page =
         Page::new(&request, &page, &app.tokens, "payments", rows, |row| (row.received_at, row.id))?;
-    let items = page
-        .items
-        .into_iter()
-        .map(|row| WaitingPaymentView {
-            id: row.id,
-            provider_id: row.provider_id,
-            uin: row.uin,
-            amount: Money::from_kopecks(row.amount_kopecks).unwrap_or(Money::ZERO).into(),
-            paid_at: row.paid_at,
-            received_at: row.received_at,
-            payer: row.payer,
-        })
-        .collect();
-    Ok(listed(WaitingPaymentPage { items }, page.link))
+    let shown: Vec<Uuid> = page.items.iter().map(|row| row.id).collect();
+    let read = (!shown.is_empty())
+        .then(|| Read::new("paymentsRead", &["payment", "payer"]).with("payments", shown));
+    let items = page.items.into_iter().map(Into::into).collect();
+    reader.answer(&app, read, listed(WaitingPaymentPage { items }, page.link)).await
 }

@@ -19,6 +19,7 @@ use crate::domain::workflow::definition::{
 };
 use crate::domain::workflow::engine::{Bases, Choice, act_by};
 use crate::error::{Error, Result};
+use crate::storage::audit::AccessRow;
 
 /// An amount of money.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -647,6 +648,24 @@ impl ApplicationView {
         }
     }
 
+    /// Names the parts that hold something: what the log says of who was shown the view.
+    #[must_use]
+    pub fn groups(&self) -> Vec<&'static str> {
+        let groups = [
+            ("summary", true),
+            ("form", !self.form.is_empty()),
+            ("documents", !self.documents.is_empty()),
+            ("checks", !self.checks.is_empty()),
+            ("information", !self.information.is_empty()),
+            ("charges", !self.charges.is_empty()),
+            ("decision", self.decision.is_some()),
+            ("proposal", self.proposal.is_some()),
+            ("permit", self.permit.is_some()),
+            ("claim", self.claim.is_some()),
+        ];
+        groups.into_iter().filter(|(_, held)| *held).map(|(name, _)| name).collect()
+    }
+
     /// Writes the view as JSON.
     ///
     /// # Errors
@@ -794,4 +813,90 @@ impl HistoryView {
             request: Some(event.request).filter(|request| inside && !request.is_null()),
         }
     }
+}
+
+/// A read that showed an application.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessView {
+    /// Id of the event.
+    pub id: Uuid,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What was read: `applicationRead`, `documentRead`, `historyRead`, `clockRead`, `receiptRead`, `queueRead`, `logQueried`,
+    /// `logExported`.
+    #[schema(max_length = 40, example = "applicationRead")]
+    pub kind: String,
+    /// The account that read; shown to auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Uuid>,
+    /// Its name; shown to auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub name: Option<String>,
+    /// Its role.
+    #[schema(max_length = 20, example = "officer")]
+    pub role: String,
+    /// Code of the application's unit, or of the reader's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 5, example = "77")]
+    pub unit: Option<String>,
+    /// What for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20, example = "casework")]
+    pub purpose: Option<String>,
+    /// Which parts were shown; empty once the person's data is erased.
+    #[schema(max_items = 20, example = json!(["summary", "form", "documents"]))]
+    pub fields: Vec<String>,
+    /// The kind of the document that was shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 60, example = "passport")]
+    pub document: Option<String>,
+    /// The queue in which it was shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20, example = "intake")]
+    pub queue: Option<String>,
+}
+
+/// A page of reads that showed an application.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessPage {
+    /// The reads, newest first.
+    pub items: Vec<AccessView>,
+}
+
+impl AccessView {
+    /// Shows a row; `inside` says whether the caller may know who it was.
+    #[must_use]
+    pub fn of(row: AccessRow, inside: bool) -> Self {
+        #[derive(Default, serde::Deserialize)]
+        struct Shown {
+            #[serde(default)]
+            fields: Vec<String>,
+            document: Option<String>,
+            queue: Option<String>,
+        }
+        let shown = row.content.and_then(|text| serde_json::from_str(&text).ok());
+        let Shown { fields, document, queue } = shown.unwrap_or_default();
+        Self {
+            id: row.id,
+            at: row.at,
+            kind: row.kind,
+            actor: row.actor_id.filter(|_| inside),
+            name: row.actor_name.filter(|_| inside),
+            role: row.actor_role,
+            unit: row.unit_code,
+            purpose: row.purpose,
+            fields,
+            document,
+            queue,
+        }
+    }
+}
+
+/// Writes bytes in lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -362,7 +362,11 @@ impl Walk<'_> {
         }
         let version = usize::try_from(self.view["version"].as_u64().unwrap_or(0)).unwrap_or(0);
         for (who, what, path) in [
-            ("auditor", "reads the log", format!("/v1/audit/events?application={id}&limit=100")),
+            (
+                "auditor",
+                "reads the log",
+                format!("/v1/audit/events?application={id}&only=changes&limit=100"),
+            ),
             (applicant, "reads the history", format!("/v1/applications/{id}/history?limit=100")),
         ] {
             let events = self.read(who, &path).await?;
@@ -373,6 +377,7 @@ impl Walk<'_> {
                 return Err(Error::bug(format!("there are {count} events, but version {version}")));
             }
         }
+        self.look_who_read(applicant, &id).await?;
         let id: Uuid =
             id.parse().map_err(|error| Error::internal("an application's id is none", error))?;
         let mut conn = self.app.db.conn().await?;
@@ -389,6 +394,27 @@ impl Walk<'_> {
         line(&format!("\nReplayed: {} events give the application as it is stored.", events.len()));
         line(&format!("Walked {} steps from draft to {}.", self.number, self.text("state")));
         Ok(())
+    }
+
+    /// The applicant sees who read the file: officers at work, and the auditor's question just now.
+    async fn look_who_read(&mut self, applicant: &'static str, id: &str) -> Result<()> {
+        let path = format!("/v1/applications/{id}/accesses");
+        let reads = self.read(applicant, &path).await?;
+        self.say(applicant, "sees who read the file", &format!("GET {path}"), "", 200);
+        for read in items(&reads["items"]).take(3) {
+            line(&format!(
+                "     {} by {} for {}: {}",
+                read["kind"].as_str().unwrap_or_default(),
+                read["role"].as_str().unwrap_or_default(),
+                read["purpose"].as_str().unwrap_or_default(),
+                strings(&read["fields"]).join(", ")
+            ));
+        }
+        let roles: Vec<&Value> = items(&reads["items"]).map(|read| &read["role"]).collect();
+        if ["officer", "auditor"].iter().all(|role| roles.iter().any(|one| *one == role)) {
+            return Ok(());
+        }
+        Err(Error::bug(format!("the reads of the walk are not all told: {reads}")))
     }
 
     /// Prints a step, expects its status, takes the answer as the application, and prints where it got.

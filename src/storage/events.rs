@@ -13,8 +13,8 @@ use diesel_async::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::query_failed;
 use super::schema::events;
+use super::{Conn, query_failed};
 use crate::clock::Clock;
 use crate::domain::event::sealed::{self, Private, Seal};
 use crate::error::{Error, Result};
@@ -178,6 +178,14 @@ pub async fn insert(conn: &mut AsyncPgConnection, event: &PlainEvent) -> Result<
         pseudonym: seal.pseudonym.as_ref().map(|half| &half[..]),
     };
     diesel::insert_into(events::table).values(&row).execute(conn).await.map(drop)
+}
+
+/// As [`insert`], alone: for a read, which must not be answered when this fails.
+///
+/// # Errors
+/// The database's: 503 when it is busy, else [`Error::Internal`].
+pub async fn record(conn: &mut Conn, event: &PlainEvent) -> Result<()> {
+    insert(conn, event).await.map_err(|error| query_failed("events::record", error))
 }
 
 #[derive(QueryableByName)]

@@ -30,7 +30,7 @@ const COUNTER: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR]);
 const READERS: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR, AUDITOR]);
 const AUDITORS: Option<&[Person]> = Some(&[AUDITOR]);
 
-const TABLE: [(&str, Option<&[Person]>); 38] = [
+const TABLE: [(&str, Option<&[Person]>); 41] = [
     ("show_liveness", ANYONE),
     ("show_readiness", ANYONE),
     ("show_start", ANYONE),
@@ -58,6 +58,7 @@ const TABLE: [(&str, Option<&[Person]>); 38] = [
     ("show_application", READERS),
     ("show_document", READERS),
     ("list_history", READERS),
+    ("list_own_accesses", APPLICANTS),
     ("show_clock", READERS),
     ("show_receipt", READERS),
     ("give_command", COUNTER),
@@ -68,6 +69,8 @@ const TABLE: [(&str, Option<&[Person]>); 38] = [
     ("release_application", OFFICE),
     ("list_waiting_payments", SENIORS),
     ("list_events", AUDITORS),
+    ("list_accesses", AUDITORS),
+    ("export_events", AUDITORS),
     ("show_proof", AUDITORS),
 ];
 
@@ -78,6 +81,7 @@ struct Operation {
     method: Method,
     template: String,
     protected: bool,
+    takes_purpose: bool,
     takes_body: bool,
 }
 
@@ -90,6 +94,9 @@ fn operations() -> Vec<Operation> {
                 method: method.to_uppercase().parse().unwrap(),
                 template: template.clone(),
                 protected: operation["security"] != json!([]),
+                takes_purpose: operation["parameters"]
+                    .as_array()
+                    .is_some_and(|all| all.iter().any(|one| one["name"] == "Access-Purpose")),
                 takes_body: operation.get("requestBody").is_some(),
             });
         }
@@ -159,7 +166,6 @@ impl World {
     fn path(&self, operation: &Operation, case: &Case) -> String {
         let event = self.openings.get(&case.id).unwrap_or(&self.openings[&self.permit.id]);
         let id = if operation.id == "show_proof" { event } else { &case.id };
-        let query = if operation.id == "show_consistency" { "?from=1" } else { "" };
         let path = operation
             .template
             .replace("{id}", id)
@@ -171,7 +177,12 @@ impl World {
             .replace("{track}", "patent")
             .replace("{queue}", "intake");
         assert!(!path.contains('{'), "say what stands for the parameters of {path}");
-        path + query
+        match operation.id.as_str() {
+            "list_accesses" => format!("{path}?application={}", case.id),
+            "export_events" => format!("{path}?format=ndjson"),
+            "show_consistency" => format!("{path}?from=1"),
+            _ => path,
+        }
     }
 
     /// The request without a token, complete in everything else.
@@ -361,7 +372,7 @@ async fn an_auditor_reads_everything_and_changes_nothing() {
     let app = &world.app;
     let draft = app.draft(MIGRANT, "patent").await;
     let elsewhere = app.open_at("78", EMPLOYER, "patent", app.form()).await;
-    let before = app.written().await;
+    let (before, reads) = (app.written().await, app.reads().await);
     for case in [&world.permit, &world.employers_permit, &draft, &elsewhere] {
         let seen = app.get(&case.path("")).by(AUDITOR).send().await.expect(200).json();
         assert_eq!(seen["commands"], json!([]), "an auditor is offered no command");
@@ -386,5 +397,37 @@ async fn an_auditor_reads_everything_and_changes_nothing() {
         let call = world.call(&operation, Some(OFFICER), &draft).await;
         call.by(AUDITOR).send().await.expect(403).problem("forbidden");
     }
-    assert_eq!(app.written().await, before);
+    // What he leaves behind are the events of his reading.
+    let after = app.written().await;
+    assert_eq!(after[1..], before[1..]);
+    assert_eq!(after[0] - before[0], app.reads().await - reads);
+}
+
+#[actix_web::test]
+async fn what_shows_staff_personal_data_is_recorded_once_and_says_so_in_the_document() {
+    let world = World::new().await;
+    world.app.callback(json!({ "amountKopecks": 1, "paidAt": world.app.now() })).await.expect(200);
+    world.app.submitted(MIGRANT).await;
+    let mut unrecorded = BTreeSet::new();
+    for operation in operations() {
+        for caller in [MIGRANT, OFFICER, SENIOR, AUDITOR] {
+            let pair = format!("{} by {}", operation.id, caller.name);
+            let allowed = allowed(&operation.id);
+            if operation.method != "GET" || !allowed.is_some_and(|all| all.contains(&caller)) {
+                continue;
+            }
+            let case = world.case(&operation, Some(caller)).await;
+            let before = world.app.written().await[0];
+            let call = world.call(&operation, Some(caller), &case).await.by(caller);
+            call.send().await.expect(200);
+            let written = world.app.written().await[0] - before;
+            let recorded = operation.takes_purpose && !caller.role.is_applicant();
+            assert_eq!(written, i64::from(recorded), "{pair}");
+            if !operation.takes_purpose && !caller.role.is_applicant() {
+                unrecorded.insert(operation.id.clone());
+            }
+        }
+    }
+    // Counts of how much waits are nobody's data.
+    assert_eq!(unrecorded, BTreeSet::from(["list_queues".to_owned()]));
 }

@@ -186,7 +186,8 @@ async fn pages_of_allowed_origins_may_call() {
     let exposed = reply.header("access-control-expose-headers").unwrap();
     assert!(exposed.contains("Idempotency-Replayed") && exposed.contains("ETag"));
     let reply = from(Method::OPTIONS, portal).await.expect(204);
-    assert!(reply.header("access-control-allow-headers").unwrap().contains("If-Match"));
+    let allowed = reply.header("access-control-allow-headers").unwrap();
+    assert!(allowed.contains("If-Match") && allowed.contains("Access-Purpose"), "{allowed}");
     let reply = from(Method::GET, "https://evil.example").await;
     assert_eq!(reply.header("access-control-allow-origin"), None);
     assert_eq!(reply.header("vary"), Some("Origin"));

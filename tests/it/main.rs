@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod auditor;
 mod bad_business;
 mod bad_input;
 mod casework;
@@ -18,6 +19,7 @@ mod platform;
 mod queues;
 mod races;
 mod readme;
+mod reads;
 mod replay;
 mod rule_files;
 mod schema;

@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use actix_web::http::Method;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{Days, NaiveDate, TimeDelta};
@@ -133,10 +134,10 @@ impl TestApp {
         self.see(id).await["state"].as_str().unwrap().to_owned()
     }
 
-    /// The application's version.
+    /// The application's version; asks for header fields alone, which leaves no event.
     pub async fn version(&self, id: &str) -> i64 {
         let path = format!("/v1/applications/{id}");
-        self.get(&path).by(AUDITOR).send().await.expect(200).version()
+        self.request(Method::HEAD, &path).by(AUDITOR).send().await.expect(200).version()
     }
 
     /// Gives a command on the version that is current.
@@ -250,6 +251,12 @@ impl TestApp {
     /// A complete draft of a patent by [`MIGRANT`].
     pub async fn patent_draft(&self) -> Case {
         self.draft(MIGRANT, "patent").await
+    }
+
+    /// How many reads of personal data stand in the log.
+    pub async fn reads(&self) -> i64 {
+        let count = "SELECT count(*) FROM events WHERE purpose IS NOT NULL";
+        self.sql().await.query_one(count, &[]).await.unwrap().get(0)
     }
 
     /// How much stands in the database of what requests write: whoever wrote nothing leaves it as it was.
