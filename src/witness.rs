@@ -199,9 +199,9 @@ async fn add_checkpoint(body: web::Bytes, witness: web::Data<Witness>) -> HttpRe
             HttpResponse::Conflict().content_type("text/x.tlog.size").body(format!("{size}\n"))
         }
         Ok(Err(refusal)) => {
-            // What a log has signed and must not is evidence, to be found by whoever looks.
-            if let Refusal::Inconsistent { .. } = refusal {
-                tracing::error!(%refusal, "a log contradicts itself");
+            // Either the proof was wrong, or the log signed what it must not: then this is the evidence.
+            if let Refusal::Inconsistent { evidence, .. } = &refusal {
+                tracing::warn!(%refusal, %evidence, "a signed checkpoint was not cosigned");
             }
             let status = StatusCode::from_u16(refusal.status());
             HttpResponse::build(status.unwrap_or(StatusCode::BAD_REQUEST))

@@ -123,6 +123,9 @@ pub enum Refusal {
         old: u64,
         /// Why.
         error: ProofError,
+        /// The checkpoint with the log's own signatures: with the one that was cosigned last it may be proof that the
+        /// log contradicts itself.
+        evidence: String,
     },
 }
 
@@ -171,8 +174,11 @@ pub fn decide(
     if request.old != old {
         return Err(Refusal::Conflict { size: old });
     }
-    verify_consistency(old, &old_root, size, &root, &request.proof)
-        .map_err(|error| Refusal::Inconsistent { old, error })?;
+    verify_consistency(old, &old_root, size, &root, &request.proof).map_err(|error| {
+        let lines = signed.signatures.iter().map(|one| format!("{}\n", one.line));
+        let evidence = format!("{}\n{}", signed.text, lines.collect::<String>());
+        Refusal::Inconsistent { old, error, evidence }
+    })?;
     Ok(signed)
 }
 
@@ -303,6 +309,9 @@ mod tests {
         let mut fork = checkpoint(2);
         fork.root[0] ^= 1;
         assert_eq!(status(&request(1, &[leaf_hash(&[1])], &fork), Some(1)), 422);
+        let found = decide(&request(2, &[], &fork), &logs(), |_| Some(checkpoint(2)));
+        let Err(Refusal::Inconsistent { evidence, .. }) = found else { panic!("{found:?}") };
+        assert_eq!(note::open_checkpoint(&evidence, &logs()).unwrap().checkpoint, fork);
         assert_eq!(status(&request(2, &[], &fork), Some(2)), 422);
         assert_eq!(status(&request(1, &[], &checkpoint(2)), Some(1)), 422);
         assert_eq!(status(&request(0, &[[7; 32]], &checkpoint(2)), None), 422);

@@ -104,6 +104,8 @@ fn told(receipt: &Receipt, keys: &[VerifierKey]) -> String {
     match private {
         Some(private) => {
             let content = serde_json::to_string_pretty(&private.content).unwrap_or_default();
+            let content: Vec<String> = content.lines().map(harmless).collect();
+            let content = content.join("\n");
             let _ = write!(out.0, "\nThe log committed to this content:\n\n{content}\n");
         }
         None => out.0.push_str(
@@ -148,11 +150,13 @@ struct Lines(String);
 
 impl Lines {
     fn line(&mut self, name: &str, what: &str) {
-        // What a log's operator wrote must not steer the reader's terminal.
-        let what: String =
-            what.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        let _ = writeln!(self.0, "  {name:<13}{what}");
+        let _ = writeln!(self.0, "  {name:<13}{}", harmless(what));
     }
+}
+
+/// Takes out what would steer the reader's terminal: what a receipt holds was written by others.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Shows a time in seconds since 1970.
