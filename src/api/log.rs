@@ -17,6 +17,7 @@ use super::extract::{Path, Query};
 use super::reading::{PurposeHeader, Read, Reading};
 use crate::app::App;
 use crate::audit::proof::LogProof;
+use crate::audit::receipt;
 use crate::audit::tile::Tile;
 use crate::audit::tree;
 use crate::auth::access::{Auditors, CaseReader};
@@ -233,8 +234,10 @@ async fn prove(conn: &mut Conn, entry: &Entry, opened: bool) -> Result<HttpRespo
     if index >= size {
         return Err(not_yet());
     }
+    let opening = entry.opening.as_ref().filter(|_| opened);
+    let opening = opening.map(|(salt, private)| (salt, private.as_str()));
     let proof = LogProof {
-        extra: Some(extra(entry, opened).into_bytes()),
+        extra: Some(receipt::extra(&entry.leaf, opening)),
         index,
         hashes: tree::inclusion(conn, index, size).await?,
         checkpoint: row.note,
@@ -245,17 +248,4 @@ async fn prove(conn: &mut Conn, entry: &Entry, opened: bool) -> Result<HttpRespo
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::CONTENT_DISPOSITION, name))
         .body(proof.to_string()))
-}
-
-/// Writes what rebuilds the leaf and opens its commitment; its parts are canonical JSON, and so it is.
-fn extra(entry: &Entry, opened: bool) -> String {
-    let leaf = entry.leaf.encode();
-    let leaf = String::from_utf8_lossy(&leaf);
-    match &entry.opening {
-        Some((salt, private)) if opened => {
-            let salt: String = salt.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!(r#"{{"leaf":{leaf},"private":{private},"salt":"{salt}","v":1}}"#)
-        }
-        _ => format!(r#"{{"leaf":{leaf},"v":1}}"#),
-    }
 }
