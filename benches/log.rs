@@ -164,7 +164,7 @@ async fn paced(app: &App, url: &str, postmaster: u32) {
     let seconds = began.elapsed().as_secs_f64();
     let after = cpu(postmaster);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    drop(end);
+    let _ = end.send(());
     let seen = watcher.await.unwrap();
     let _ = stop.send(());
     running.await.unwrap();
