@@ -44,6 +44,9 @@ CREATE TABLE events (
         OR (application_id IS NOT NULL AND seq IS NOT NULL AND track IS NOT NULL
             AND workflow_version IS NOT NULL AND command IS NOT NULL AND from_state IS NOT NULL
             AND to_state IS NOT NULL AND unit_code IS NOT NULL)),
+    -- What makes the leaf is short: a leaf of more than 65,535 bytes fits into no bundle.
+    CONSTRAINT what_the_public_sees_is_short CHECK (length(kind) BETWEEN 1 AND 60 AND length(actor_role) <= 40
+        AND length(unit_code) <= 20 AND length(track) <= 100),
     CONSTRAINT content_and_salt_go_together CHECK ((content IS NULL) = (salt IS NULL)),
     CONSTRAINT an_application_has_a_pseudonym CHECK ((application_id IS NULL) = (pseudonym IS NULL))
 ) PARTITION BY RANGE (id);
@@ -104,7 +107,7 @@ CREATE TRIGGER events_are_not_truncated BEFORE TRUNCATE ON events_by_month.late
 -- Makes the months up to the given one; gives how many, or nothing when events lie beyond the last month already
 -- (a clock that is years ahead), which are then left where they are. The service calls it each day.
 CREATE FUNCTION extend_event_partitions(last_month date) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     month timestamptz;
     made  integer := 0;
@@ -285,7 +288,7 @@ CREATE CONSTRAINT TRIGGER an_erasure_is_an_event AFTER UPDATE ON applications DE
 -- The caller has seen to it that its term is over, and writes the event of it in the same transaction.
 CREATE FUNCTION erase_application(erased uuid, erased_on timestamptz, basis text)
     RETURNS TABLE (freed_digest text, emptied_event uuid)
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     applicant uuid;
     person    text;
@@ -383,6 +386,10 @@ REVOKE ALL ON FUNCTION erase_application(uuid, timestamptz, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION erase_application(uuid, timestamptz, text) TO propusk_service;
 
 -- ── What the service may do ───────────────────────────────────────────────────────────────────────────────
-GRANT SELECT, INSERT ON events, log_leaves, log_tiles, log_checkpoints, log_cosignatures TO propusk_service;
+GRANT SELECT, INSERT ON log_leaves, log_tiles, log_checkpoints, log_cosignatures TO propusk_service;
+-- Not xact: which transaction wrote an event is the server's to say, or the sequencer could be made to pass it by.
+GRANT SELECT, INSERT (id, at, kind, actor_id, actor_role, unit_code, application_id, seq, track, workflow_version,
+    command, from_state, to_state, purpose, subjects, content, salt, commitment, pseudonym) ON events
+    TO propusk_service;
 GRANT SELECT, UPDATE ON log_position TO propusk_service;
 GRANT SELECT ON rule_files TO propusk_service;

@@ -199,8 +199,9 @@ pub struct EventPath {
 /// Give a receipt
 ///
 /// Gives a C2SP tlog-proof of one event of an application: a small file that `propusk audit receipt` and every other
-/// tool for the format verify off line, years later. Its `extra` rebuilds the leaf and opens the commitment; what the
-/// office wrote for itself (findings, claims, proposals) is not opened to the applicant. For the application's applicant,
+/// tool for the format verify off line, years later. Its `extra` rebuilds the leaf and opens the commitment, with the
+/// words and the account's id of who acted; what the office wrote for itself (findings, claims, proposals) is not opened
+/// to the applicant. For the application's applicant,
 /// officers of its unit, and auditors. 503 within the second in which the log takes it in.
 #[utoipa::path(tag = "applications", params(
     ("id" = Uuid, Path, description = "The application."),
@@ -230,10 +231,8 @@ pub async fn show_receipt(
 /// Writes the proof of an event under the published checkpoint.
 async fn prove(conn: &mut Conn, entry: &Entry, opened: bool) -> Result<HttpResponse> {
     let index = entry.index.ok_or_else(not_yet)?;
-    let (row, size) = published(conn).await?;
-    if index >= size {
-        return Err(not_yet());
-    }
+    let row = log::find_covering(conn, index).await?.ok_or_else(not_yet)?;
+    let size = u64::try_from(row.size).unwrap_or_default();
     let opening = entry.opening.as_ref().filter(|_| opened);
     let opening = opening.map(|(salt, private)| (salt, private.as_str()));
     let proof = LogProof {

@@ -104,6 +104,7 @@ pub struct Sequencer {
     clock: SharedClock,
     options: SequencerOptions,
     witnesses: Witnesses,
+    db: Db,
     status: Arc<Status>,
 }
 
@@ -132,9 +133,9 @@ impl Sequencer {
     #[must_use]
     pub fn new(parts: SequencerParts) -> Self {
         let SequencerParts { url, db, witnesses, keys, directory, clock, status, options } = parts;
-        let witnesses = Witnesses::new(witnesses, db, Arc::clone(&clock));
+        let witnesses = Witnesses::new(witnesses, db.clone(), Arc::clone(&clock));
         let kept = KeptCheckpoint { directory };
-        Self { url, keys, kept, clock, options, witnesses, status }
+        Self { url, keys, kept, clock, options, witnesses, db, status }
     }
 
     /// Numbers, signs and publishes until `shutdown` is ready, or waits to take over.
@@ -165,9 +166,9 @@ impl Sequencer {
         &self.witnesses
     }
 
-    /// Works for as long as nothing fails; returns at once when another process holds the lock.
+    /// Works for as long as nothing fails; when another process holds the lock, looks at what that one publishes.
     async fn work(&self) -> Result<()> {
-        let Some(mut seat) = self.sit().await? else { return Ok(()) };
+        let Some(mut seat) = self.sit().await? else { return self.follow().await };
         self.status.active.store(true, Ordering::Relaxed);
         tracing::info!(
             size = seat.edge.size(),
@@ -180,6 +181,43 @@ impl Sequencer {
                 tokio::time::sleep(self.options.interval).await;
             }
         }
+    }
+
+    /// Keeps what another process has published, once it goes on from what is kept here: so that whichever process is the
+    /// sequencer next knows what was signed, wherever it runs.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the database fails, or what is published does not go on: this process then refuses.
+    pub async fn follow(&self) -> Result<()> {
+        let mut conn = self.db.conn().await?;
+        let Some(row) = log::find_latest(&mut conn).await? else { return Ok(()) };
+        let verifiers = self.keys.verifiers();
+        let published = note::open_checkpoint(&row.note, &verifiers)
+            .map_err(|error| {
+                Error::internal("the published checkpoint is not signed by our keys", error)
+            })?
+            .checkpoint;
+        let kept = self.kept.read(&verifiers)?.map(|signed| signed.checkpoint);
+        if kept
+            .as_ref()
+            .is_some_and(|kept| kept.size == published.size && kept.root == published.root)
+        {
+            return Ok(());
+        }
+        let size = log::size(&mut conn).await?;
+        for known in kept.iter().chain([&published]) {
+            let goes_on =
+                known.size <= size && tree::edge(&mut conn, known.size).await?.root() == known.root;
+            self.status.refusing.store(!goes_on, Ordering::Relaxed);
+            if !goes_on {
+                return Err(Error::bug(format!(
+                    "what another process publishes does not go on from the {} events of a checkpoint that is kept here: \
+                     the database was put back to an older state, or has a second history",
+                    known.size
+                )));
+            }
+        }
+        self.kept.write(&row.note, published.size, &self.keys).await.map(drop)
     }
 
     /// Takes the lock and looks at what there is; `None` when another process holds it.
@@ -276,7 +314,9 @@ impl Seat<'_> {
         }
         let now = clock.now();
         let due = self.last.is_none_or(|last| {
-            last.size != self.edge.size() || now.signed_duration_since(last.at) >= options.resign
+            let since = now.signed_duration_since(last.at);
+            // Also when the clock was put back, or nobody would see for as long that the log lives.
+            last.size != self.edge.size() || since >= options.resign || since < TimeDelta::zero()
         });
         if due {
             self.publish(now, at).await?;
@@ -323,7 +363,11 @@ impl Seat<'_> {
             .sign_checkpoint(&checkpoint, seconds)
             .map_err(|error| Error::internal("cannot sign the checkpoint", error))?;
         at(Step::Signed)?;
-        kept.write(&note).await?;
+        if !kept.write(&note, checkpoint.size, keys).await? {
+            return Err(Error::bug(
+                "a larger checkpoint is kept here than the one to be published",
+            ));
+        }
         at(Step::Kept)?;
         let id = self.writer.publish(checkpoint.size, &checkpoint.root, now, &note).await?;
         at(Step::Published)?;
@@ -354,6 +398,7 @@ pub fn kept(directory: &Path, keys: &[VerifierKey]) -> Result<Option<SignedCheck
 }
 
 /// The last checkpoint that was signed here, in a file.
+#[derive(Clone)]
 struct KeptCheckpoint {
     directory: PathBuf,
 }
@@ -386,16 +431,24 @@ impl KeptCheckpoint {
         )
     }
 
-    /// Writes it so that it is on the disk when this returns.
-    async fn write(&self, note: &str) -> Result<()> {
-        let (path, note) = (self.path(), note.to_owned());
+    /// Writes it, so that it is on the disk when this returns; `false` when a larger one is kept already. Processes that
+    /// share the directory take turns.
+    async fn write(&self, note: &str, size: u64, keys: &LogKeys) -> Result<bool> {
+        let (kept, note, keys) = (self.clone(), note.to_owned(), keys.verifiers());
         let written = tokio::task::spawn_blocking(move || {
-            fs::create_dir_all(path.parent().unwrap_or(&path))?;
-            file::replace(&path, note.as_bytes(), Readers::Everyone)
-        })
-        .await;
+            let failed = |error| Error::internal("cannot keep the last signed checkpoint", error);
+            fs::create_dir_all(&kept.directory).map_err(failed)?;
+            let lock = fs::File::create(kept.directory.join("lock")).map_err(failed)?;
+            lock.lock().map_err(failed)?;
+            if kept.read(&keys)?.is_some_and(|larger| larger.checkpoint.size > size) {
+                return Ok(false);
+            }
+            file::replace(&kept.path(), note.as_bytes(), Readers::Everyone)
+                .map(|()| true)
+                .map_err(failed)
+        });
         written
+            .await
             .map_err(|error| Error::internal("keeping the checkpoint was interrupted", error))?
-            .map_err(|error| Error::internal("cannot keep the last signed checkpoint", error))
     }
 }

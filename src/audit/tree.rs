@@ -61,6 +61,17 @@ pub async fn tile(conn: &mut Connection, tile: Tile) -> Result<Vec<u8>> {
     if tile.is_full() {
         return log::find_tile(conn, level, tile.index()).await?.ok_or_else(lacking);
     }
+    // A part of what has become full is a part of one row.
+    if let Some(full) = log::find_tile(conn, level, tile.index()).await? {
+        let width = usize::from(tile.width());
+        let part = match level {
+            Some(_) => full.get(..width * 32).map(<[u8]>::to_vec),
+            None => bundle::decode(&full)
+                .ok()
+                .and_then(|leaves| bundle::encode(leaves.into_iter().take(width)).ok()),
+        };
+        return part.ok_or_else(lacking);
+    }
     let (first, width) = (tile.index() * u64::from(WIDTH), u64::from(tile.width()));
     let bytes = match level {
         Some(level) if level > 0 => log::roots(conn, level - 1, first, width).await?.concat(),

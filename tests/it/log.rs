@@ -29,6 +29,11 @@ fn sequencer(app: &TestApp, directory: &str) -> Sequencer {
     with_batch(app, directory, 10_000)
 }
 
+/// The directory of a sequencer made by [`sequencer`], as it is.
+fn target(directory: &str) -> std::path::PathBuf {
+    test_dir("any").parent().unwrap().join(directory)
+}
+
 fn with_batch(app: &TestApp, directory: &str, batch: i64) -> Sequencer {
     with(app, directory, batch, Vec::new())
 }
@@ -316,6 +321,35 @@ async fn a_database_put_back_to_an_older_state_is_not_signed_for() {
     drop(seat);
     let why = told(app.app.sequencer.sit().await);
     assert!(why.contains("second history"), "{why}");
+}
+
+#[actix_web::test]
+async fn a_process_that_waits_keeps_what_the_other_publishes_and_refuses_a_database_put_back() {
+    let app = TestApp::spawn().await;
+    let sql = app.sql().await;
+    let waiting = sequencer(&app, "waiting");
+    waiting.follow().await.unwrap();
+    for _ in 0..3 {
+        insert(&sql, "some", 300).await;
+        app.publish().await;
+        waiting.follow().await.unwrap();
+        let keys = app.app.log_keys.verifiers();
+        let kept = propusk::audit::sequencer::kept(&target("waiting"), &keys).unwrap().unwrap();
+        assert_eq!(kept.checkpoint, checkpoint(&app).await.checkpoint);
+    }
+    insert(&sql, "lost", 1).await;
+    app.publish().await;
+    waiting.follow().await.unwrap();
+    put_back(
+        &sql,
+        "DELETE FROM log_checkpoints WHERE id = (SELECT max(id) FROM log_checkpoints); \
+         DELETE FROM log_leaves WHERE event_id IN (SELECT id FROM events WHERE kind = 'lost'); \
+         DELETE FROM events WHERE kind = 'lost'",
+    )
+    .await;
+    assert!(waiting.follow().await.unwrap_err().to_string().contains("put back to an older state"));
+    let why = told(waiting.sit().await);
+    assert!(why.contains("put back to an older state"), "{why}");
 }
 
 #[actix_web::test]

@@ -156,7 +156,7 @@ async fn the_service_has_these_rights_and_no_others() {
     applications: INSERT SELECT UPDATE
     charges: INSERT SELECT UPDATE
     checks: INSERT SELECT UPDATE
-    events: INSERT SELECT
+    events: SELECT
     idempotency_keys: DELETE INSERT SELECT
     jobs: DELETE INSERT SELECT UPDATE
     log_checkpoints: INSERT SELECT
@@ -173,6 +173,62 @@ async fn the_service_has_these_rights_and_no_others() {
     units: SELECT
     workflow_definitions: SELECT
     ");
+}
+
+#[tokio::test]
+async fn the_service_writes_every_column_of_an_event_but_the_one_that_the_server_fills() {
+    let database = TestDatabase::new().await;
+    let client = connect(database.url()).await;
+    let rows = client
+        .query(
+            "SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'public' \
+             AND table_name = 'events' AND NOT has_column_privilege('propusk_service', \
+             'public.events', column_name, 'INSERT')",
+            &[],
+        )
+        .await
+        .unwrap();
+    let not: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(not, ["xact"]);
+}
+
+#[tokio::test]
+async fn what_works_as_the_owner_looks_at_temporary_tables_last() {
+    let office = Office::open().await;
+    let id = office.draft(&office.migrant, "patent", "FA1234567").await.unwrap();
+    let owner = office.owner().await;
+    let rows = owner
+        .query(
+            "SELECT proname::text, proconfig::text FROM pg_proc WHERE prosecdef \
+             AND pronamespace = 'public'::regnamespace ORDER BY 1",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let path: Option<String> = row.get(1);
+        let path = path.unwrap_or_default();
+        assert!(path.contains("search_path=pg_catalog, public, pg_temp"), "{path}");
+    }
+    // The service makes up a table that says that the application is closed, and a trigger that works as the owner.
+    let service = office.owner().await;
+    service
+        .batch_execute(
+            "SET ROLE propusk_service; CREATE TEMP TABLE applications (LIKE public.applications); \
+             INSERT INTO pg_temp.applications SELECT * FROM public.applications; \
+             UPDATE pg_temp.applications SET phase = 'closed'; \
+             CREATE FUNCTION pg_temp.evil() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN DELETE FROM public.log_checkpoints; RETURN NULL; END'; \
+             CREATE TRIGGER evil AFTER UPDATE ON pg_temp.applications \
+             FOR EACH ROW EXECUTE FUNCTION pg_temp.evil()",
+        )
+        .await
+        .unwrap();
+    let erase = format!("SELECT * FROM public.erase_application('{id}', now(), 'x')");
+    assert_eq!(refused(&service, &erase).await, NO_RIGHT);
+    let gone = "SELECT count(*) FROM events WHERE content IS NULL";
+    assert_eq!(owner.query_one(gone, &[]).await.unwrap().get::<_, i64>(0), 0);
 }
 
 /// Gives the code with which a statement is refused.
@@ -207,6 +263,8 @@ async fn the_service_can_neither_change_the_log_nor_the_rules() {
         "DELETE FROM log_cosignatures",
         "DELETE FROM log_position",
         "SELECT count(*) FROM events_by_month.late",
+        "INSERT INTO events (id, at, kind, actor_role, content, salt, commitment, xact) VALUES \
+         (gen_random_uuid(), now(), 'x', 'officer', '{}', sha256(''), sha256(''), 4611686018427387904)",
         "INSERT INTO rule_files VALUES ('rates.toml', sha256(''), '', now())",
         "DELETE FROM events",
         "TRUNCATE events",

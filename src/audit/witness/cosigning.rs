@@ -93,9 +93,12 @@ impl Asked {
         for _ in 0..ATTEMPTS {
             let old = self.known.load(Ordering::Relaxed);
             if old > size {
-                return Err(Error::bug(format!(
-                    "the witness has cosigned {old} leaves of this log, and there are {size}"
-                )));
+                tracing::error!(
+                    witness = self.witness.key().name(),
+                    "has cosigned {old} leaves of this log, and there are {size}: the database was put back to an older \
+                     state, or another service signs with the same key"
+                );
+                return Err(Error::bug("the witness knows a larger log"));
             }
             let proof = tree::consistency(&mut *db.conn().await?, old, size).await?;
             let (asked, note) = (Arc::clone(self), note.to_owned());

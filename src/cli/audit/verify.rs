@@ -18,7 +18,6 @@ use crate::audit::verify::{Progress, Report, verify};
 use crate::audit::{inspect, source};
 use crate::config::CommandConfig;
 use crate::error::Error;
-use crate::storage::log;
 
 /// A log and whom to believe.
 #[derive(Debug, Args)]
@@ -94,8 +93,8 @@ async fn database(args: &VerifyArgs) -> Result<(), Failure> {
         verified.checkpoints
     );
     super::replay_all(&db).await?;
-    let latest = log::find_latest(&mut *db.conn().await?).await?;
-    latest.map_or(Ok(()), |row| keep(args, &row.note))
+    // Of what was verified: what was published meanwhile was not.
+    verified.note.map_or(Ok(()), |note| keep(args, &note))
 }
 
 /// Gives the keys that were named and those of the configuration.

@@ -28,7 +28,7 @@ use propusk::auth::{Identity, OPERATOR};
 use propusk::clock::{Clock as _, FixedClock};
 use propusk::config::{Config, DemoConfig};
 use propusk::domain::actor::Role;
-use propusk::storage::accounts::{self, NewAccount};
+use propusk::storage::accounts::{self, NewAccount, Unit};
 use propusk::storage::events::PlainEvent;
 use propusk::storage::migrate;
 use serde_json::Value;
@@ -236,10 +236,17 @@ async fn connect(url: &str) -> tokio_postgres::Client {
 }
 
 async fn insert_people(app: &App, url: &str) {
-    let units = "INSERT INTO units (code, title, region, time_zone) VALUES
-        ('77', 'Moscow', '77', 'Europe/Moscow'), ('78', 'St Petersburg', '78', 'Europe/Moscow'),
-        ('50', 'Moscow Region', '50', 'Europe/Moscow')";
-    connect(url).await.batch_execute(units).await.unwrap();
+    for (code, title) in [("77", "Moscow"), ("78", "St Petersburg"), ("50", "Moscow Region")] {
+        let unit = Unit {
+            code: code.to_owned(),
+            title: title.to_owned(),
+            region: code.to_owned(),
+            time_zone: "Europe/Moscow".to_owned(),
+        };
+        let content = serde_json::json!({ "title": title });
+        let event = PlainEvent::now(&*app.clock, "unitAdded", OPERATOR, content);
+        migrate::add_unit(url, &unit, &event.in_unit(Some(code.to_owned()))).await.unwrap();
+    }
     for person in PEOPLE {
         let account = NewAccount {
             id: person.id(),
@@ -250,7 +257,7 @@ async fn insert_people(app: &App, url: &str) {
             password_hash: password_hash().await,
             created_at: app.clock.now(),
         };
-        let content = serde_json::json!({ "account": person.id() });
+        let content = serde_json::json!({ "account": person.id(), "role": person.role });
         let event = PlainEvent::now(&*app.clock, "accountAdded", "operator", content);
         accounts::insert(&app.db, &account, &event).await.unwrap();
     }
