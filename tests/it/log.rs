@@ -1,6 +1,9 @@
 //! The public log: what is numbered, when, in which order, what survives which crash, and what is served.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -579,6 +582,50 @@ async fn a_claim_of_the_next_application_commits_to_what_it_says() {
         propusk::domain::event::sealed::pseudonym(&salt.try_into().unwrap(), application);
     let hex: String = pseudonym.iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(extra["leaf"]["pseudonym"], hex);
+}
+
+#[actix_web::test]
+async fn the_database_is_verified_after_a_rotation_and_it_is_said_what_it_was_not_compared_with() {
+    let app = TestApp::spawn().await;
+    app.draft(app::MIGRANT, "patent").await;
+    app.publish().await;
+    let folder = test_dir("verified-by-program");
+    let (key, outside, trusted) =
+        (folder.join("log.key"), folder.join("outside"), folder.join("trusted"));
+    fs::create_dir_all(&outside).unwrap();
+    let _ = fs::remove_file(&trusted);
+    fs::write(&key, app::log_key()).unwrap();
+    let run = |arguments: &[&str], directory: Option<&Path>| {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_propusk"));
+        process.arg("audit").args(arguments).env_clear().env("DATABASE_URL", app.database.url());
+        process.env("PROPUSK_LOG_KEY_FILE", &key);
+        if let Some(directory) = directory {
+            process.env("PROPUSK_LOG_DIRECTORY", directory);
+        }
+        let Output { status, stdout, stderr } = process.output().unwrap();
+        (status.success(), String::from_utf8([stdout, stderr].concat()).unwrap())
+    };
+    for rotate in [&["key", "rotate"][..], &["key", "rotate", "--finish"]] {
+        let (done, said) = run(&[rotate, &[key.to_str().unwrap()]].concat(), None);
+        assert!(done, "{said}");
+    }
+    // All that was signed was signed with the key that is retired now.
+    let uncompared = "no checkpoint kept outside the database was compared";
+    for directory in [None, Some(&*outside)] {
+        let (done, said) = run(&["verify"], directory);
+        assert!(done && said.contains("the log is in order"), "{said}");
+        assert!(said.contains(uncompared), "{said}");
+    }
+    let note = app.get("/log/checkpoint").send().await.expect(200).text();
+    fs::write(outside.join("checkpoint"), note).unwrap();
+    let (done, said) = run(&["verify"], Some(&outside));
+    assert!(done && said.contains("in order") && !said.contains(uncompared), "{said}");
+    // The first time there is nothing to trust yet; the second time there is.
+    for compared in [false, true] {
+        let (done, said) = run(&["verify", "--trusted", trusted.to_str().unwrap()], None);
+        assert!(done && said.contains("in order"), "{said}");
+        assert_eq!(said.contains(uncompared), !compared, "{said}");
+    }
 }
 
 #[actix_web::test]

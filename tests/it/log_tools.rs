@@ -158,9 +158,12 @@ fn a_key_is_made_once_rotated_and_never_shown() {
     assert!(done, "{said}");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let first = LogKeys::parse(&fs::read_to_string(&file).unwrap()).unwrap();
-    for key in [&first.verifiers()[..], &[first.keys()[0].cosigner_verifier()]].concat() {
+    let exports = first.purpose_verifiers("export").unwrap();
+    for key in [&first.verifiers()[..], &[first.keys()[0].cosigner_verifier()], &exports].concat() {
         assert!(said.contains(&format!("  {key}\n")), "{said}");
     }
+    assert!(said.contains(&format!("Signed exports, with:\n  {}\n", exports[0])), "{said}");
+    assert!(!said.contains("etired"), "{said}");
     let (done, again) = propusk(&["audit", "key", "new", ORIGIN, path]);
     assert!(!done && again.contains("is there already"), "{again}");
     assert_eq!(fs::read_to_string(&file).unwrap(), first.private_text());
@@ -172,17 +175,39 @@ fn a_key_is_made_once_rotated_and_never_shown() {
     assert_eq!(both.keys()[0].private_line(), first.keys()[0].private_line());
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let (_, shown) = propusk(&["audit", "key", "show", path]);
-    for key in both.verifiers() {
+    for key in [both.verifiers(), both.purpose_verifiers("export").unwrap()].concat() {
         assert!(shown.contains(&key.to_string()), "{shown}");
+        assert!(rotated.contains(&key.to_string()), "{rotated}");
     }
 
     let (done, finished) = propusk(&["audit", "key", "rotate", "--finish", path]);
     assert!(done, "{finished}");
     let newest = LogKeys::parse(&fs::read_to_string(&file).unwrap()).unwrap();
-    assert_eq!(newest.private_text(), both.keys()[1].private_line() + "\n");
+    // The old key signs no more, and what it signed is verified with what the file keeps of it.
+    let [old, fresh] = first.verifiers().try_into().unwrap();
+    let line = both.keys()[1].private_line();
+    assert_eq!(fs::read_to_string(&file).unwrap(), format!("{old}\n{fresh}\n{line}\n"));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let checkpoint = Checkpoint { origin: ORIGIN.to_owned(), size: 0, root: empty_root() };
+    let note = first.sign_checkpoint(&checkpoint, AT).unwrap();
+    note::open_checkpoint(&note, &newest.verifiers()).unwrap();
+    let note = newest.sign_checkpoint(&checkpoint, AT).unwrap();
+    note::open_checkpoint(&note, &first.verifiers()).unwrap_err();
+    let (_, after) = propusk(&["audit", "key", "show", path]);
+    let retired = format!("Retired, and only for what was signed before:\n  {old}\n  {fresh}\n");
+    assert!(after.ends_with(&retired) && finished.contains(&retired), "{after}{finished}");
+    assert!(finished.ends_with(&format!("note:\n  {}\n", exports[0])), "{finished}");
     let (done, nothing) = propusk(&["audit", "key", "rotate", "--finish", path]);
-    assert!(done && nothing.contains("nothing to remove"), "{nothing}");
-    for said in [said, again, rotated, shown, finished, nothing] {
+    assert!(done && nothing.contains("nothing to retire"), "{nothing}");
+
+    // The next rotation keeps it.
+    let (done, next) = propusk(&["audit", "key", "rotate", path]);
+    assert!(done && next.contains("all 2 sign") && next.contains(&retired), "{next}");
+    let (done, last) = propusk(&["audit", "key", "rotate", "--finish", path]);
+    assert!(done, "{last}");
+    let newest = LogKeys::parse(&fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!((newest.keys().len(), newest.retired().len()), (1, 4));
+    for said in [said, again, rotated, shown, finished, after, nothing, next, last] {
         assert!(!said.contains("PRIVATE"), "{said}");
         for key in both.keys() {
             let line = key.private_line();
@@ -192,6 +217,9 @@ fn a_key_is_made_once_rotated_and_never_shown() {
 
     let (done, said) = propusk(&["audit", "key", "new", "two words", path]);
     assert!(!done && said.contains("no spaces"), "{said}");
+    fs::write(&file, format!("{old}\n{fresh}\n")).unwrap();
+    let (done, said) = propusk(&["audit", "key", "show", path]);
+    assert!(!done && said.contains("has no key that signs"), "{said}");
     fs::write(&file, "PRIVATE+KEY+secret").unwrap();
     let (done, said) = propusk(&["audit", "key", "show", path]);
     assert!(!done && said.contains("line 1 of the key file") && !said.contains("secret"), "{said}");

@@ -50,7 +50,8 @@ pub enum KeyError {
     Verifier,
     /// Not of the form.
     #[error(
-        "line {line} of the key file is not PRIVATE+KEY+<name>+<id, 8 hexadecimal digits>+<base64>"
+        "line {line} of the key file is not PRIVATE+KEY+<name>+<id, 8 hexadecimal digits>+<base64>, and no verifier \
+         key of a retired key"
     )]
     Private {
         /// The line, from 1.
@@ -81,8 +82,8 @@ pub enum KeyError {
         /// The key's name.
         name: String,
     },
-    /// There is none.
-    #[error("the key file has no key")]
+    /// There is none, or there are retired ones alone.
+    #[error("the key file has no key that signs")]
     None,
     /// The lines of a key file are for different names.
     #[error("the key file has keys of {one} and of {other}; all must be of one name")]
@@ -289,6 +290,11 @@ impl LogKey {
         self.verifies_as(SignatureType::Cosignature, &self.signing)
     }
 
+    /// Gives what verifies the log's checkpoints, of either type.
+    fn verifiers(&self) -> [VerifierKey; 2] {
+        [self.verifier(), self.freshness_verifier()]
+    }
+
     fn verifies_as(&self, kind: SignatureType, key: &SigningKey) -> VerifierKey {
         VerifierKey::new(self.name.clone(), kind, key.verifying_key())
     }
@@ -345,9 +351,12 @@ fn sign(name: &str, key: &SigningKey, text: &str) -> String {
 
 /// Holds all keys of a key file, one or more of one name, in the order of its lines: the newest last. All of them
 /// sign, so that those who know the old key and those who know the new one can both verify while keys are rotated.
+///
+/// Of a key that was retired only what verifies is kept: it signs nothing, and what it signed can still be verified.
 #[derive(Debug, Clone)]
 pub struct LogKeys {
     keys: Vec<LogKey>,
+    retired: Vec<VerifierKey>,
 }
 
 impl LogKeys {
@@ -356,34 +365,67 @@ impl LogKeys {
     /// # Errors
     /// [`KeyError`] when there is none, when their names differ, or when one is there twice.
     pub fn new(keys: Vec<LogKey>) -> Result<Self, KeyError> {
+        Self::with_retired(keys, Vec::new())
+    }
+
+    fn with_retired(keys: Vec<LogKey>, retired: Vec<VerifierKey>) -> Result<Self, KeyError> {
         let Some(first) = keys.first() else { return Err(KeyError::None) };
-        for (place, key) in keys.iter().enumerate() {
-            if key.name != first.name {
-                let (one, other) = (first.name.clone(), key.name.clone());
-                return Err(KeyError::Names { one, other });
-            }
-            if keys[..place].iter().any(|earlier| earlier.signing == key.signing) {
+        let names = keys.iter().map(LogKey::name).chain(retired.iter().map(VerifierKey::name));
+        if let Some(other) = names.into_iter().find(|name| *name != first.name) {
+            let (one, other) = (first.name.clone(), other.to_owned());
+            return Err(KeyError::Names { one, other });
+        }
+        let all = Self { keys, retired };
+        let verifiers = all.verifiers();
+        for (place, key) in verifiers.iter().enumerate() {
+            if verifiers[..place].contains(key) {
                 return Err(KeyError::Repeated { name: key.name.clone() });
             }
         }
-        Ok(Self { keys })
+        Ok(all)
     }
 
-    /// Parses a key file: a line `PRIVATE+KEY+<name>+<id>+<base64>` for each key; blank lines are skipped.
+    /// Parses a key file: a line `PRIVATE+KEY+<name>+<id>+<base64>` for each key that signs, and the plain verifier
+    /// keys (types 0x01 and 0x04) of those that are retired; blank lines are skipped.
     ///
     /// # Errors
     /// [`KeyError`] names the line and never its content.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
-        let keys: Result<Vec<LogKey>, KeyError> =
-            lines.map(|(number, line)| LogKey::parse(line.trim(), number)).collect();
-        Self::new(keys?)
+        let (mut keys, mut retired) = (Vec::new(), Vec::new());
+        for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+            if line.starts_with(PRIVATE) {
+                keys.push(LogKey::parse(line, number)?);
+            } else if !line.is_empty() {
+                // What is wrong with it is not told: it may be a private line that was cut or broken in two.
+                let key = VerifierKey::parse(line);
+                retired.push(key.map_err(|_| KeyError::Private { line: number })?);
+            }
+        }
+        Self::with_retired(keys, retired)
     }
 
-    /// Gives the key file's text: the secrets themselves.
+    /// Adds a newer key, which signs beside the others.
+    ///
+    /// # Errors
+    /// [`KeyError`] when it is of another name, or there already.
+    pub fn with_newer(mut self, key: LogKey) -> Result<Self, KeyError> {
+        self.keys.push(key);
+        Self::with_retired(self.keys, self.retired)
+    }
+
+    /// Lets the newest key sign alone; of the others only what verifies is left.
+    #[must_use]
+    pub fn retire_older(mut self) -> Self {
+        let newest = self.keys.len().saturating_sub(1);
+        self.retired.extend(self.keys.drain(..newest).flat_map(|key| key.verifiers()));
+        self
+    }
+
+    /// Gives the key file's text: the secrets themselves, after what is left of retired keys.
     #[must_use]
     pub fn private_text(&self) -> String {
-        self.keys.iter().map(|key| key.private_line() + "\n").collect()
+        let retired = self.retired.iter().map(|key| format!("{key}\n"));
+        retired.chain(self.keys.iter().map(|key| key.private_line() + "\n")).collect()
     }
 
     /// Gives the log's name: the origin of its checkpoints.
@@ -392,17 +434,24 @@ impl LogKeys {
         self.keys.first().map_or("", LogKey::name)
     }
 
-    /// Gives the keys, the newest last.
+    /// Gives the keys that sign, the newest last.
     #[must_use]
     pub fn keys(&self) -> &[LogKey] {
         &self.keys
     }
 
-    /// Gives what verifies the log's checkpoints: for each key that of its signatures (type 0x01) and that of its
-    /// freshness cosignatures (type 0x04).
+    /// Gives what verifies the signatures of keys that sign no more.
+    #[must_use]
+    pub fn retired(&self) -> &[VerifierKey] {
+        &self.retired
+    }
+
+    /// Gives what verifies the log's checkpoints, new and old: for each key that of its signatures (type 0x01) and
+    /// that of its freshness cosignatures (type 0x04), and then those of retired keys.
     #[must_use]
     pub fn verifiers(&self) -> Vec<VerifierKey> {
-        self.keys.iter().flat_map(|key| [key.verifier(), key.freshness_verifier()]).collect()
+        let signing = self.keys.iter().flat_map(LogKey::verifiers);
+        signing.chain(self.retired.iter().cloned()).collect()
     }
 
     /// Signs a checkpoint at a time in seconds since 1970: gives the whole note, with every key's signature and then
@@ -440,7 +489,7 @@ impl LogKeys {
         join(text, &lines)
     }
 
-    /// Gives what verifies the texts of a purpose.
+    /// Gives what verifies the texts of a purpose, for each key that signs.
     ///
     /// # Errors
     /// [`KeyError::Name`] when no key can have the name.
@@ -524,9 +573,24 @@ mod tests {
     fn what_is_wrong_with_a_key_file_is_said_without_its_content() {
         let bob = LogKey::generate("bob", [1; 32]).unwrap().private_line();
         let two = format!("{PRIVATE_PETER}\n\n{PRIVATE_PETER}\n");
+        let old = LogKey::generate("PeterNeumann", [1; 32]).unwrap().verifier();
         for (text, told) in [
-            ("", "the key file has no key"),
-            (" \n\n", "the key file has no key"),
+            ("", "the key file has no key that signs"),
+            (" \n\n", "the key file has no key that signs"),
+            (PETER, "the key file has no key that signs"),
+            // A private line that lost its beginning, or was broken in two, is no verifier key.
+            (&PRIVATE_PETER[12..], "line 1 of the key file is not PRIVATE+KEY+"),
+            ("secret+c74f20a3+BiEK", "line 1 of the key file is not PRIVATE+KEY+"),
+            (&PETER.replace("c74f", "c74e"), "line 1 of the key file is not PRIVATE+KEY+"),
+            (
+                &format!("{PRIVATE_PETER}\n{VKEY}"),
+                "the key file has keys of PeterNeumann and of ex",
+            ),
+            (&format!("{PRIVATE_PETER}\n{PETER}"), "the key file has the same key of PeterN"),
+            (
+                &format!("{PRIVATE_PETER}\n{old}\n{old}"),
+                "the key file has the same key of PeterNeumann twice",
+            ),
             ("\nsecret", "line 2 of the key file is not PRIVATE+KEY+"),
             (&PRIVATE_PETER[..70], "line 1 of the key file is not PRIVATE+KEY+"),
             (&PRIVATE_PETER.replace("AYEK", "AYEL"), "the id of the key of PeterNeumann"),
@@ -542,6 +606,37 @@ mod tests {
             assert!(!error.contains("AYE") && !error.contains("secret"), "{error}");
         }
         assert_eq!(LogKey::generate("a b", [0; 32]).unwrap_err(), KeyError::Name);
+    }
+
+    #[test]
+    fn a_retired_key_verifies_what_it_signed_and_signs_no_more() {
+        let key = |seed| LogKey::generate("log.example", [seed; 32]).unwrap();
+        let checkpoint = Checkpoint { origin: "log.example".to_owned(), size: 0, root: [0; 32] };
+        let first = LogKeys::new(vec![key(1)]).unwrap();
+        let note = first.sign_checkpoint(&checkpoint, 5).unwrap();
+        let mut keys = first.clone();
+        for newer in 2..5 {
+            keys = keys.with_newer(key(newer)).unwrap().retire_older();
+            assert_eq!(keys.retired().len(), 2 * usize::from(newer - 1));
+            let opened = super::super::open_checkpoint(&note, &keys.verifiers()).unwrap();
+            let by: Vec<_> = opened.signatures.into_iter().map(|one| (one.key, one.at)).collect();
+            assert_eq!(by, [(key(1).verifier(), None), (key(1).freshness_verifier(), Some(5))]);
+            let alone = LogKeys::new(vec![key(newer)]).unwrap();
+            let signed = keys.sign_checkpoint(&checkpoint, 6).unwrap();
+            assert_eq!(signed, alone.sign_checkpoint(&checkpoint, 6).unwrap());
+            assert_eq!(keys.sign_text("export", "text\n"), alone.sign_text("export", "text\n"));
+            assert_eq!(keys.purpose_verifiers("export"), alone.purpose_verifiers("export"));
+            assert_eq!(keys.verifiers()[0], key(newer).verifier());
+            // The file says the same, whatever the order of its lines.
+            let text = keys.private_text();
+            assert_eq!(text.matches(PRIVATE).count(), 1);
+            let again = LogKeys::parse(&text).unwrap();
+            assert_eq!((again.private_text(), again.verifiers()), (text.clone(), keys.verifiers()));
+            let backwards: Vec<&str> = text.lines().rev().collect();
+            assert_eq!(LogKeys::parse(&backwards.join("\n\n")).unwrap().keys().len(), 1);
+        }
+        let back = keys.with_newer(key(1)).unwrap_err();
+        assert_eq!(back, KeyError::Repeated { name: "log.example".to_owned() });
     }
 
     #[test]

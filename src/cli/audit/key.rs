@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::super::Failure;
 use crate::audit::file::{self, Readers};
-use crate::audit::note::{LogKey, LogKeys};
+use crate::audit::note::{LogKey, LogKeys, VerifierKey};
 use crate::clock::{Clock as _, SystemClock};
 use crate::error::Error;
 
@@ -28,19 +28,20 @@ pub enum KeyCommand {
         /// The file to write; there must be none
         file: PathBuf,
     },
-    /// Add a key beside the old one, or remove the old one
+    /// Add a key beside the old one, or retire the old one
     ///
     /// Adds a new key to the file: from the service's next start both sign, so that those who know the old key and those
-    /// who know the new one can both verify. When everybody knows the new one, --finish removes all others.
+    /// who know the new one can both verify. When everybody knows the new one, --finish retires all others: of them the
+    /// file keeps the verifier keys alone, so that what they signed can still be verified.
     #[command(after_long_help = ROTATE_HELP)]
     Rotate {
         /// The key file
         file: PathBuf,
-        /// Keep only the newest key
+        /// Let only the newest key sign, and keep of the others what verifies
         #[arg(long)]
         finish: bool,
     },
-    /// Print what others verify the keys' signatures with
+    /// Print what others verify the keys' signatures with, those of retired keys too
     #[command(after_long_help = SHOW_HELP)]
     Show {
         /// The key file
@@ -65,10 +66,7 @@ pub(super) fn run(command: KeyCommand) -> Result<(), Failure> {
         KeyCommand::New { name, file } => new(&name, &file),
         KeyCommand::Rotate { file, finish: false } => add(&file),
         KeyCommand::Rotate { file, finish: true } => finish(&file),
-        KeyCommand::Show { file } => {
-            show(&load(&file)?);
-            Ok(())
-        }
+        KeyCommand::Show { file } => show(&load(&file)?),
     }
 }
 
@@ -85,7 +83,7 @@ fn new(name: &str, path: &Path) -> Result<(), Failure> {
         }
     })?;
     println!("made a key of {name} in {}", path.display());
-    show(&keys);
+    show(&keys)?;
     println!();
     println!("For a log: set PROPUSK_LOG_KEY_FILE to the file and start the service.");
     println!("For a witness: propusk witness --key-file FILE --log VKEY --directory DIR");
@@ -97,12 +95,11 @@ fn new(name: &str, path: &Path) -> Result<(), Failure> {
 
 fn add(path: &Path) -> Result<(), Failure> {
     let old = load(path)?;
-    let mut keys = old.keys().to_vec();
-    keys.push(generate(old.name())?);
-    let keys = LogKeys::new(keys).map_err(unusable)?;
+    let key = generate(old.name())?;
+    let keys = old.with_newer(key).map_err(unusable)?;
     store(path, &keys)?;
     println!("added a key of {}; all {} sign from the next start", keys.name(), keys.keys().len());
-    show(&keys);
+    show(&keys)?;
     println!();
     println!("Publish the new ones. When everybody has them: propusk audit key rotate --finish");
     Ok(())
@@ -110,20 +107,25 @@ fn add(path: &Path) -> Result<(), Failure> {
 
 fn finish(path: &Path) -> Result<(), Failure> {
     let old = load(path)?;
-    let removed = old.keys().len() - 1;
-    if removed == 0 {
-        println!("there is only one key of {}; nothing to remove", old.name());
+    let older = old.keys().len() - 1;
+    if older == 0 {
+        println!("only one key of {} signs; nothing to retire", old.name());
         return Ok(());
     }
-    let keys = LogKeys::new(old.keys()[removed..].to_vec()).map_err(unusable)?;
+    let exports = exports(&old)?;
+    let keys = old.retire_older();
     store(path, &keys)?;
     println!(
-        "removed {removed} of the keys of {}; the newest signs alone from the next start",
+        "retired {older} of the keys of {}; the newest signs alone from the next start",
         keys.name()
     );
-    show(&keys);
+    show(&keys)?;
     println!();
-    println!("Receipts signed by a removed key stay valid for whoever still has its public key.");
+    println!("Checkpoints and receipts signed by a retired key can be verified as before.");
+    println!("For exports that it signed, which the file does not keep, note:");
+    for key in &exports[..older] {
+        println!("  {key}");
+    }
     Ok(())
 }
 
@@ -150,10 +152,15 @@ fn unusable(error: impl std::fmt::Display) -> Failure {
     Failure::Found(error.to_string())
 }
 
+/// Gives what the exports signed by each key are verified with.
+fn exports(keys: &LogKeys) -> Result<Vec<VerifierKey>, Failure> {
+    keys.purpose_verifiers("export").map_err(unusable)
+}
+
 /// Prints the public keys, to copy whole lines from.
-fn show(keys: &LogKeys) {
+fn show(keys: &LogKeys) -> Result<(), Failure> {
     let many = keys.keys().len() > 1;
-    for (number, key) in (1..).zip(keys.keys()) {
+    for (number, (key, export)) in (1..).zip(keys.keys().iter().zip(exports(keys)?)) {
         println!();
         let which =
             if many { format!(" (key {number} of {})", keys.keys().len()) } else { String::new() };
@@ -161,7 +168,17 @@ fn show(keys: &LogKeys) {
         println!("  {}", key.verifier());
         println!("How recently the log signed its newest checkpoint, with:");
         println!("  {}", key.freshness_verifier());
+        println!("Signed exports, with:");
+        println!("  {export}");
         println!("What the key cosigns as a witness of other logs, with:");
         println!("  {}", key.cosigner_verifier());
     }
+    if !keys.retired().is_empty() {
+        println!();
+        println!("Retired, and only for what was signed before:");
+        for key in keys.retired() {
+            println!("  {key}");
+        }
+    }
+    Ok(())
 }

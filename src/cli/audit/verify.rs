@@ -45,7 +45,12 @@ Examples:
 
 Of an address or a folder, reads checkpoint, tiles and entry bundles alone. Of the database, recomputes every event's
 commitment, leaf and tile, holds the tree against every checkpoint ever signed and the one kept in log_directory, and
-replays every application. Ends with 1 and names the first thing that is broken.";
+replays every application; says so when no checkpoint kept outside the database was compared, neither from log_directory
+nor from --trusted. Ends with 1 and names the first thing that is broken.";
+
+/// What is said when the database was held against itself alone.
+const UNCOMPARED: &str = "  no checkpoint kept outside the database was compared: had it been put back to an older state, \
+                          nobody would have noticed (see log_directory and --trusted)";
 
 /// How long the program is silent between two lines of progress.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -92,6 +97,9 @@ async fn database(args: &VerifyArgs) -> Result<(), Failure> {
         verified.tiles,
         verified.checkpoints
     );
+    if known.is_empty() && trusted.is_none() {
+        println!("{UNCOMPARED}");
+    }
     super::replay_all(&db).await?;
     // Of what was verified: what was published meanwhile was not.
     verified.note.map_or(Ok(()), |note| keep(args, &note))
