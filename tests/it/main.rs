@@ -15,6 +15,7 @@ mod log;
 mod log_tools;
 mod openapi;
 mod outbox;
+mod outsider;
 mod platform;
 mod queues;
 mod races;
