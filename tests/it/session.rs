@@ -23,7 +23,7 @@ async fn refresh(app: &TestApp, token: &Value) -> Reply {
 
 async fn kinds(app: &TestApp) -> Vec<String> {
     let rows = app.sql().await;
-    let sessions = "SELECT kind FROM events WHERE actor_id IS NOT NULL ORDER BY at, id";
+    let sessions = "SELECT kind FROM events WHERE actor_id IS NOT NULL ORDER BY xact";
     let rows = rows.query(sessions, &[]).await.unwrap();
     rows.iter().map(|row| row.get(0)).collect()
 }
