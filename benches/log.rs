@@ -17,9 +17,14 @@ use std::time::{Duration, Instant};
 use propusk::app::App;
 use propusk::audit::inspect;
 use propusk::audit::note::LogKey;
+use propusk::casework::{Ask, Seen};
 use propusk::clock::{Clock as _, SystemClock};
 use propusk::config::{Config, DemoConfig};
+use propusk::demo::people;
 use propusk::demo::postgres::{PostgresOptions, PrivatePostgres};
+use propusk::domain::actor::{Actor, Role};
+use propusk::domain::form::Form;
+use propusk::storage::events::{self, PlainEvent};
 use propusk::storage::migrate;
 use tokio_postgres::{Client, NoTls};
 
@@ -94,12 +99,88 @@ async fn measure(events: i64) {
     let url = server.url("bench");
     migrate::run(&url).await.unwrap();
     let app = app(&url, &dir);
+    people::settle(&app, &url).await.unwrap();
+    let rules = propusk::app::rules(None).unwrap();
+    migrate::register(&url, &rules, &SystemClock, "operator").await.unwrap();
     println!("| what | figure |\n|---|---|");
+    commands(&app, &url, server.server_pid().unwrap()).await;
     paced(&app, &url, server.server_pid().unwrap()).await;
     backlog(&app, &url, events, server.server_pid().unwrap()).await;
     sizes(&url).await;
     verified(&app, server.server_pid().unwrap()).await;
     server.stop().await.unwrap();
+}
+
+/// What a command costs in all, and what of it the log adds: sealing, wider rows and more indexes than a plain history
+/// of jsonb rows would have, and a read that is recorded.
+async fn commands(app: &App, url: &str, postmaster: u32) {
+    const COUNT: u32 = 4_000;
+    let each = |before: (f64, f64), after: (f64, f64)| {
+        let share = 1e6 / f64::from(COUNT);
+        ((after.0 - before.0) * share, (after.1 - before.1) * share)
+    };
+    let sql = connect(url).await;
+    let migrant: uuid::Uuid = sql
+        .query_one("SELECT id::text FROM accounts WHERE role = 'migrant' LIMIT 1", &[])
+        .await
+        .unwrap()
+        .get::<_, String>(0)
+        .parse()
+        .unwrap();
+    let ask = Ask {
+        actor: Actor::User { id: migrant, role: Role::Migrant, unit: None },
+        if_match: None,
+        idempotency: None,
+    };
+    let form: Form = serde_json::from_value(serde_json::json!({})).unwrap_or_default();
+    let render = |_: &Seen<'_>| Ok(String::new());
+    let before = cpu(postmaster);
+    for _ in 0..COUNT {
+        app.casework.open(&ask, "patent", "77", form.clone(), &render).await.unwrap();
+    }
+    let command = each(before, cpu(postmaster));
+    println!(
+        "| a command (opening a draft), service + PostgreSQL | {:.0} + {:.0} µs of processor |",
+        command.0, command.1
+    );
+    // The same rows as the log of before had them.
+    sql.batch_execute(
+        "CREATE TABLE plain (id uuid PRIMARY KEY, at timestamptz NOT NULL, kind text NOT NULL, actor_id uuid, \
+         actor_role text NOT NULL, unit_code text, content jsonb NOT NULL); \
+         CREATE INDEX ON plain (actor_id, at, id); CREATE INDEX ON plain (at, id)",
+    )
+    .await
+    .unwrap();
+    let plain = sql
+        .prepare(
+            "INSERT INTO plain SELECT gen_random_uuid(), clock_timestamp(), 'measured', \
+             '019ab5c8-f400-7a3b-8c2d-1f0e5d4c3b2a', 'officer', '77', ('{\"note\":\"' || $1 || '\"}')::jsonb",
+        )
+        .await
+        .unwrap();
+    let note = "0123456789abcdef".repeat(38);
+    let before = cpu(postmaster);
+    for _ in 0..COUNT {
+        sql.execute(&plain, &[&note]).await.unwrap();
+    }
+    let plain = each(before, cpu(postmaster));
+    let mut conn = app.db.conn().await.unwrap();
+    let before = cpu(postmaster);
+    for _ in 0..COUNT {
+        let content = serde_json::json!({ "note": note });
+        let event = PlainEvent::now(&SystemClock, "measured", "officer", content);
+        let event = event.by(migrant).in_unit(Some("77".to_owned())).for_purpose("casework");
+        events::record(&mut conn, &event).await.unwrap();
+    }
+    let logged = each(before, cpu(postmaster));
+    println!(
+        "| an event as a plain row of history, client + PostgreSQL | {:.0} + {:.0} µs |",
+        plain.0, plain.1
+    );
+    println!(
+        "| an event of the log, alone: what a recorded read adds | {:.0} + {:.0} µs |",
+        logged.0, logged.1
+    );
 }
 
 /// 5,000 events a second for twenty seconds, in transactions of five, and the sequencer beside it.
