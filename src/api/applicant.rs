@@ -532,21 +532,24 @@ fn clock_view(seen: &Seen<'_>) -> Result<ClockView> {
 /// 409, a version that is not current 412, what a rule refuses 422 with every guard that blocks; nothing has then
 /// changed, and the key may be used again.
 #[utoipa::path(tag = "applications", params(
-    ("id" = Uuid, Path, description = "The application."), IfMatchHeader, IdempotencyKeyHeader),
+    ("id" = Uuid, Path, description = "The application."), IfMatchHeader, IdempotencyKeyHeader, PurposeHeader),
     request_body = CommandRequest,
     responses((status = 200, description = "It is done; the application as it is now.", body = ApplicationView)))]
 #[post("/v1/applications/{id}/commands")]
 pub async fn give_command(
     app: App,
     request: HttpRequest,
-    caller: Caller<ApplicantOrOffice>,
+    reader: Reading<ApplicantOrOffice>,
     Path(id): Path<Uuid>,
     version: IfMatch,
     key: IdempotencyKey,
     Json(body): Json<Commanded>,
 ) -> Result<HttpResponse> {
     let command = body.read()?;
-    let ask = ask(&request, &caller, Some(version), Some(key));
-    let render = renderer(is_inside(&caller), language(&request));
-    app.casework.execute(&ask, id, &command, &render).await.map(answered)
+    let ask = ask(&request, &reader, Some(version), Some(key));
+    let render = renderer(is_inside(&reader), language(&request));
+    let done = app.casework.execute(&ask, id, &command, &render).await?;
+    // The command's own event says what the first answer shows; a repeated one shows it to staff once more.
+    let read = done.replayed.then(|| Read::new("applicationRead", &["application"]).about(id));
+    reader.answer(&app, read, answered(done)).await
 }

@@ -313,6 +313,56 @@ async fn a_command_says_itself_who_saw_what_it_answers() {
 }
 
 #[actix_web::test]
+async fn a_repeated_command_shows_staff_the_application_once_more_and_says_so() {
+    let app = TestApp::spawn().await;
+    let case = app.submitted(MIGRANT).await;
+    let give = async |person: Person, version: i64, command: &str| -> Reply {
+        let call = app.post(&case.path("/commands")).by(person).if_match(version).key(command);
+        call.header("access-purpose", "complaint").json(json!({ "command": command })).send().await
+    };
+    let version = app.version(&case.id).await;
+    let first = give(OFFICER, version, "accept").await.expect(200);
+    let withdrawn = give(MIGRANT, version + 1, "withdraw").await.expect(200);
+    let before = (app.reads().await, app.written().await[0]);
+    let by_office = rows(&app).await.into_iter().filter(|row| row.role == "officer").count();
+    assert_eq!(by_office, 0, "the commands' own events say it of the first answers");
+
+    app.advance(TimeDelta::seconds(1));
+    let again = give(OFFICER, version, "accept").await.expect(200);
+    assert_eq!((again.header("idempotency-replayed"), again.text()), (Some("true"), first.text()));
+    let row = Row {
+        kind: "applicationRead".to_owned(),
+        actor: OFFICER.id().to_string(),
+        role: "officer".to_owned(),
+        unit: Some("77".to_owned()),
+        application: Some(case.id.clone()),
+        purpose: "complaint".to_owned(),
+        subjects: Vec::new(),
+        content: json!({ "fields": ["application"] }),
+    };
+    assert_eq!(rows(&app).await.pop(), Some(row));
+    assert_eq!((app.reads().await, app.written().await[0]), (before.0 + 1, before.1 + 1));
+
+    // An applicant is shown his own, and what is refused shows nothing.
+    let again = give(MIGRANT, version + 1, "withdraw").await.expect(200);
+    assert_eq!(again.text(), withdrawn.text());
+    give(OFFICER, version, "grant").await.expect(412);
+    assert_eq!(app.reads().await, before.0 + 1);
+    let call = app.post(&case.path("/commands")).by(OFFICER).if_match(version).key("accept");
+    let call = call.header("access-purpose", "curiosity").json(json!({ "command": "accept" }));
+    assert_eq!(call.send().await.expect(400).errors(), ["Access-Purpose unknown-value"]);
+
+    // What cannot be written down is not shown again.
+    let sql = app.sql().await;
+    sql.batch_execute("REVOKE INSERT ON events FROM propusk_service").await.unwrap();
+    give(OFFICER, version, "accept").await.expect(500).problem("internal");
+    give(MIGRANT, version + 1, "withdraw").await.expect(200);
+    sql.batch_execute("GRANT INSERT ON events TO propusk_service").await.unwrap();
+    give(OFFICER, version, "accept").await.expect(200);
+    assert_eq!(app.reads().await, before.0 + 2);
+}
+
+#[actix_web::test]
 async fn a_read_by_staff_costs_one_round_trip_more_and_one_by_applicants_none() {
     let app = TestApp::spawn().await;
     let case = app.checking(MIGRANT).await;
