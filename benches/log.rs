@@ -40,8 +40,9 @@ const INSERT: &str = "\
     sha256(c.salt || convert_to('{\"actor\":\"019ab5c8-f400-7a3b-8c2d-1f0e5d4c3b2a\",\"at\":\"' || \
       to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || '\",\"content\":' || c.content || \
       ',\"event\":\"' || e.id || '\",\"role\":\"officer\",\"v\":1}', 'UTF8')) \
-    FROM (SELECT clock_timestamp() AS at, (substr(first_id_at(clock_timestamp())::text, 1, 13) || '-7' || \
-      substr(gen_random_uuid()::text, 16))::uuid AS id, n FROM generate_series(1, $1::int) AS n) AS e, \
+    FROM (SELECT t.at, t.n, (substr(first_id_at(t.at)::text, 1, 13) || '-7' || \
+      substr(gen_random_uuid()::text, 16))::uuid AS id \
+      FROM (SELECT date_trunc('milliseconds', clock_timestamp()) AS at, n FROM generate_series(1, $1::int) AS n) AS t) AS e, \
     LATERAL (SELECT '{\"note\":\"' || repeat(md5(e.n::text), 19) || '\"}' AS content, \
       sha256(convert_to(gen_random_uuid()::text, 'UTF8')) AS salt) AS c";
 
@@ -219,7 +220,7 @@ async fn paced(app: &App, url: &str, postmaster: u32) {
         seen
     });
     let before = cpu(postmaster);
-    let began = Instant::now();
+    let (began, since) = (Instant::now(), SystemClock.now().timestamp_micros());
     let writers = 8_u32;
     let mut tasks = Vec::new();
     for writer in 0..writers {
@@ -258,6 +259,10 @@ async fn paced(app: &App, url: &str, postmaster: u32) {
         .iter()
         .filter_map(|row| {
             let (index, at): (i64, i64) = (row.get(0), row.get(1));
+            // What waited for the sequencer to be started is another question.
+            if at < since {
+                return None;
+            }
             let (_, published) = seen.iter().find(|(size, _)| *size > index)?;
             Some((published - at) as f64 / 1000.0)
         })
