@@ -140,6 +140,8 @@ pub(super) fn canonical(content: &Value) -> Result<String> {
 
 #[derive(Insertable)]
 #[diesel(table_name = events)]
+// One text for all events, so that the statement is prepared once.
+#[diesel(treat_none_as_default_value = false)]
 struct NewRow<'a> {
     id: Uuid,
     at: DateTime<Utc>,

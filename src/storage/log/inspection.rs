@@ -16,7 +16,7 @@ use crate::error::Result;
 /// Lets a connection see the log as it is now, whatever is appended, until [`thaw`].
 ///
 /// # Errors
-/// [`Error::Internal`] when the database fails.
+/// [`crate::error::Error::Internal`] when the database fails.
 pub async fn freeze(conn: &mut AsyncPgConnection) -> Result<()> {
     conn.batch_execute(
         "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL statement_timeout = 0",
@@ -28,7 +28,7 @@ pub async fn freeze(conn: &mut AsyncPgConnection) -> Result<()> {
 /// Ends what [`freeze`] began.
 ///
 /// # Errors
-/// [`Error::Internal`] when the database fails.
+/// [`crate::error::Error::Internal`] when the database fails.
 pub async fn thaw(conn: &mut AsyncPgConnection) -> Result<()> {
     conn.batch_execute("COMMIT").await.map_err(|error| query_failed("log::thaw", error))
 }
@@ -47,7 +47,7 @@ pub struct Numbered {
 /// Lists the rows of the leaves from the number `from` on, with their events: for who verifies.
 ///
 /// # Errors
-/// [`Error::Internal`] when the database fails, [`Error::Corrupt`] when a row does not make a leaf.
+/// [`crate::error::Error::Internal`] when the database fails, [`crate::error::Error::Corrupt`] when a row does not make a leaf.
 pub async fn numbered(
     conn: &mut AsyncPgConnection,
     from: u64,
@@ -90,7 +90,7 @@ pub async fn numbered(
 /// Lists full tiles of a level, `None` for the bundles of entries, from `first` on, `count` at most, with their roots.
 ///
 /// # Errors
-/// [`Error::Internal`] when the database fails.
+/// [`crate::error::Error::Internal`] when the database fails.
 pub async fn tiles(
     conn: &mut AsyncPgConnection,
     level: Option<u8>,
@@ -112,7 +112,7 @@ pub async fn tiles(
 /// Counts the full tiles of all levels.
 ///
 /// # Errors
-/// [`Error::Internal`] when the database fails.
+/// [`crate::error::Error::Internal`] when the database fails.
 pub async fn count_tiles(conn: &mut AsyncPgConnection) -> Result<u64> {
     t::table
         .count()
@@ -125,7 +125,7 @@ pub async fn count_tiles(conn: &mut AsyncPgConnection) -> Result<u64> {
 /// Lists checkpoints in the order of their signing, after the number `after`.
 ///
 /// # Errors
-/// [`Error::Internal`] when the database fails.
+/// [`crate::error::Error::Internal`] when the database fails.
 pub async fn checkpoints(
     conn: &mut AsyncPgConnection,
     after: i64,
@@ -152,7 +152,7 @@ pub struct Erased {
 /// Lists what was erased.
 ///
 /// # Errors
-/// [`Error::Internal`] when the database fails.
+/// [`crate::error::Error::Internal`] when the database fails.
 pub async fn erased(conn: &mut AsyncPgConnection) -> Result<Vec<Erased>> {
     #[derive(serde::Deserialize)]
     struct Content {
@@ -178,7 +178,7 @@ pub async fn erased(conn: &mut AsyncPgConnection) -> Result<Vec<Erased>> {
 /// Finds the number of the first checkpoint of at least `size` leaves.
 ///
 /// # Errors
-/// [`Error::Internal`] when the database fails.
+/// [`crate::error::Error::Internal`] when the database fails.
 pub async fn first_checkpoint(conn: &mut AsyncPgConnection, size: u64) -> Result<Option<i64>> {
     c::table
         .filter(c::size.ge(signed(size)?))
@@ -196,7 +196,7 @@ pub const ERASED: &str = "erased";
 /// Finds an event without a number although the sequencer has taken what its transaction committed, or never will.
 ///
 /// # Errors
-/// [`Error::Internal`] when the database fails.
+/// [`crate::error::Error::Internal`] when the database fails.
 pub async fn find_unnumbered(conn: &mut AsyncPgConnection) -> Result<Option<Uuid>> {
     e::table
         .left_join(l::table.on(l::event_id.eq(e::id)))
@@ -258,7 +258,7 @@ const UNFOUNDED: [(&str, &str); 6] = [
 /// Finds a row that no event accounts for, and says which, in words.
 ///
 /// # Errors
-/// [`Error::Internal`] when the database fails.
+/// [`crate::error::Error::Internal`] when the database fails.
 pub async fn find_unfounded(conn: &mut AsyncPgConnection) -> Result<Option<String>> {
     #[derive(QueryableByName)]
     struct Row {
