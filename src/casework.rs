@@ -14,6 +14,7 @@
 pub mod erasure;
 mod refusal;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -130,6 +131,7 @@ pub struct Casework {
     rules: Arc<Rulebook>,
     clock: SharedClock,
     lease: TimeDelta,
+    registers: Arc<BTreeSet<String>>,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -154,7 +156,14 @@ impl Casework {
         lease: TimeDelta,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
-        Self { db, rules, clock, lease, wake }
+        Self { db, rules, clock, lease, registers: Arc::default(), wake }
+    }
+
+    /// Names the registers that answer by themselves; the others' checks are an officer's work.
+    #[must_use]
+    pub fn with_registers(mut self, registers: BTreeSet<String>) -> Self {
+        self.registers = Arc::new(registers);
+        self
     }
 
     /// Gives the rules in force.
@@ -317,7 +326,7 @@ impl Casework {
     ) -> Result<Option<Answer>> {
         let officer = match &ask.actor {
             Actor::User { id, role, unit: Some(of) } if role.is_office() && of == unit => *id,
-            Actor::User { .. } | Actor::Timer | Actor::Payments => {
+            Actor::User { .. } | Actor::Timer | Actor::Payments | Actor::Register { .. } => {
                 return Err(refusal(Rejection::Forbidden { parties: vec![Party::Officer] }));
             }
         };
@@ -614,6 +623,7 @@ impl Casework {
             unit,
             now,
             lease: self.lease,
+            registers: &self.registers,
             other_open: loaded.is_some_and(|loaded| loaded.other_open),
             supplies: Supplies {
                 event: self.clock.id_at(now),

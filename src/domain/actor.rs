@@ -81,6 +81,11 @@ pub enum Actor {
     Timer,
     /// The payments system, for a payment it was told of.
     Payments,
+    /// A register that answers what it was asked.
+    Register {
+        /// Its name.
+        name: String,
+    },
 }
 
 impl Actor {
@@ -89,7 +94,7 @@ impl Actor {
     pub const fn account(&self) -> Option<Uuid> {
         match self {
             Self::User { id, .. } => Some(*id),
-            Self::Timer | Self::Payments => None,
+            Self::Timer | Self::Payments | Self::Register { .. } => None,
         }
     }
 
@@ -100,6 +105,7 @@ impl Actor {
             Self::User { role, .. } => role.name(),
             Self::Timer => "timer",
             Self::Payments => "payments",
+            Self::Register { .. } => "register",
         }
     }
 }
@@ -118,10 +124,18 @@ pub enum Party {
     Timer,
     /// The payments system.
     Payments,
+    /// A register that was asked.
+    Register,
 }
 
 impl Party {
     /// Every party, for tables and tests.
-    pub const ALL: [Self; 5] =
-        [Self::Applicant, Self::Officer, Self::SeniorOfficer, Self::Timer, Self::Payments];
+    pub const ALL: [Self; 6] = [
+        Self::Applicant,
+        Self::Officer,
+        Self::SeniorOfficer,
+        Self::Timer,
+        Self::Payments,
+        Self::Register,
+    ];
 }

@@ -120,6 +120,51 @@ pub struct Claim {
     pub until: DateTime<Utc>,
 }
 
+/// Why an application goes before all others of its office.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Expedited {
+    /// Who said so.
+    pub by: Uuid,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What an officer noted for his colleagues; never shown to the applicant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Note {
+    /// Number within the application, from 1.
+    pub note: u32,
+    /// By whom.
+    pub by: Uuid,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The text.
+    pub text: String,
+}
+
+/// What was put right: a link from the event that did so to the one that was wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Correction {
+    /// The command that put it right.
+    pub command: CommandName,
+    /// The event that it put right.
+    pub corrects: Uuid,
+    /// By whom.
+    pub by: Uuid,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why.
+    pub reason: String,
+    /// The judgment or article it rests on, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<String>,
+}
+
 /// Who gave a command, for four eyes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -156,6 +201,8 @@ pub struct Application {
     pub created_at: DateTime<Utc>,
     /// When its state was entered.
     pub state_since: DateTime<Utc>,
+    /// The event with which its state was entered.
+    pub state_event: Option<Uuid>,
     /// When it was handed in.
     pub submitted_at: Option<DateTime<Utc>>,
     /// What the applicant states.
@@ -166,8 +213,12 @@ pub struct Application {
     pub clock: Option<StatutoryClock>,
     /// The date the clock promises; `None` before acceptance and while it stands still.
     pub due_on: Option<NaiveDate>,
+    /// The date without an extension.
+    pub standard_due_on: Option<NaiveDate>,
     /// When the senior officer was told that a deadline has passed; cleared by a new state.
     pub escalated_at: Option<DateTime<Utc>>,
+    /// When the office was told that the statutory date comes near; cleared by a new state.
+    pub warned_at: Option<DateTime<Utc>>,
     /// The checks, by id.
     pub checks: Vec<Check>,
     /// What the applicant was asked for.
@@ -184,6 +235,12 @@ pub struct Application {
     pub hands: Vec<Hand>,
     /// The lease.
     pub claim: Option<Claim>,
+    /// Why it goes before all others.
+    pub expedited: Option<Expedited>,
+    /// What officers noted, oldest first.
+    pub notes: Vec<Note>,
+    /// What was put right, oldest first.
+    pub corrections: Vec<Correction>,
 }
 
 /// Why an event does not fit the application it is applied to.
@@ -279,12 +336,15 @@ impl Application {
             version: 1,
             created_at: event.at,
             state_since: event.at,
+            state_event: None,
             submitted_at: None,
             form: (**form).clone(),
             documents: Vec::new(),
             clock: None,
             due_on: None,
+            standard_due_on: None,
             escalated_at: None,
+            warned_at: None,
             checks: Vec::new(),
             information: Vec::new(),
             charges: Vec::new(),
@@ -293,6 +353,9 @@ impl Application {
             permit: None,
             hands: Vec::new(),
             claim: None,
+            expedited: None,
+            notes: Vec::new(),
+            corrections: Vec::new(),
         };
         for change in rest {
             application.change(event, change)?;
@@ -350,12 +413,15 @@ impl Application {
                 self.state.clone_from(state);
                 self.phase = *phase;
                 self.state_since = event.at;
+                self.state_event = Some(event.id);
                 self.escalated_at = None;
+                self.warned_at = None;
             }
             Change::HandedIn => self.submitted_at = Some(event.at),
-            Change::ClockSet { clock, due_on } => {
+            Change::ClockSet { clock, due_on, standard_due_on } => {
                 self.clock = Some(clock.clone());
                 self.due_on = *due_on;
+                self.standard_due_on = *standard_due_on;
             }
             Change::ChecksOpened { checks } => {
                 self.checks.clone_from(checks);
@@ -406,7 +472,12 @@ impl Application {
                 permit.closed_on = Some(*on);
             }
             Change::Escalated => self.escalated_at = Some(event.at),
-            Change::Claimed { by, until } => {
+            Change::Warned => self.warned_at = Some(event.at),
+            Change::Expedited { expedited } => self.expedited = Some(expedited.clone()),
+            Change::ExpeditionEnded => self.expedited = None,
+            Change::NoteAdded { note } => self.notes.push(note.clone()),
+            Change::Corrected { correction } => self.corrections.push(correction.clone()),
+            Change::Claimed { by, until, .. } => {
                 self.claim = Some(Claim { by: *by, until: *until });
             }
             Change::ClaimReleased => self.claim = None,

@@ -57,6 +57,12 @@ pub struct Finding {
     pub answered_by: Option<Uuid>,
     /// Free text for the office.
     pub note: Option<String>,
+    /// The coded reason, of those that the definition lists for the check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// SHA-256 of a register's raw answer, lower-case hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// A blocking answer set aside.
@@ -85,6 +91,13 @@ pub struct Check {
     pub finding: Option<Finding>,
     /// Whether a blocking answer was set aside.
     pub overridden: Option<Override>,
+    /// How often it was asked, from 1.
+    #[serde(default = "first")]
+    pub round: u32,
+}
+
+const fn first() -> u32 {
+    1
 }
 
 impl Check {

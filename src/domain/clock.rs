@@ -25,6 +25,9 @@ pub struct StatutoryClock {
     pub suspensions: Vec<Suspension>,
     /// The local date of the decision; `None` while it is awaited.
     pub stopped_on: Option<NaiveDate>,
+    /// The working days of the term that were used up when it stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<u32>,
 }
 
 /// Holds one interval in which the clock stands still: the days after `from`, up to and including `to`.
@@ -127,7 +130,7 @@ impl StatutoryClock {
     /// Starts a clock of `length` working days on the local date of acceptance.
     #[must_use]
     pub fn start(on: NaiveDate, length: u32) -> Self {
-        Self { started_on: on, length, suspensions: Vec::new(), stopped_on: None }
+        Self { started_on: on, length, suspensions: Vec::new(), stopped_on: None, used: None }
     }
 
     /// Gives the last day of the term, or `None` while the clock stands still before reaching it.
@@ -240,6 +243,20 @@ impl StatutoryClock {
     pub fn stop(&self, on: NaiveDate) -> Result<Self, ClockError> {
         self.can_change(on)?;
         Ok(Self { stopped_on: Some(on), ..self.clone() })
+    }
+
+    /// Gives the working days that have counted up to `today`, or up to the decision where there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`MissingYear`] when a day up to then lies in a year without a calendar.
+    pub fn working_days_used(
+        &self,
+        today: NaiveDate,
+        calendar: &Calendar,
+    ) -> Result<u32, MissingYear> {
+        let used = i64::from(self.length) - self.working_days_left(today, calendar)?;
+        Ok(u32::try_from(used).unwrap_or(0))
     }
 
     fn can_change(&self, on: NaiveDate) -> Result<(), ClockError> {

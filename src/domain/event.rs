@@ -9,7 +9,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::actor::{Actor, Role};
-use super::application::{Decision, Document, InformationItem, Proposal};
+use super::application::{
+    Correction, Decision, Document, Expedited, InformationItem, Note, Proposal,
+};
 use super::checks::{Check, Finding, Override};
 use super::clock::StatutoryClock;
 use super::fee::{Charge, ChargeStatus, Money};
@@ -64,6 +66,9 @@ pub enum Change {
         clock: StatutoryClock,
         /// The date it promises; `None` while it stands still.
         due_on: Option<NaiveDate>,
+        /// The date without an extension.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        standard_due_on: Option<NaiveDate>,
     },
     /// Checks were asked.
     ChecksOpened {
@@ -145,12 +150,34 @@ pub enum Change {
     },
     /// The senior officer was told that a deadline has passed.
     Escalated,
+    /// The office was told that the statutory date comes near.
+    Warned,
+    /// It goes before all others of its office.
+    Expedited {
+        /// Who said so, when and why.
+        expedited: Expedited,
+    },
+    /// It waits its turn again.
+    ExpeditionEnded,
+    /// An officer noted something for his colleagues.
+    NoteAdded {
+        /// The note.
+        note: Note,
+    },
+    /// What an earlier event did was put right.
+    Corrected {
+        /// What, by whom and why.
+        correction: Correction,
+    },
     /// An officer took a lease.
     Claimed {
         /// Who.
         by: Uuid,
         /// Until when.
         until: DateTime<Utc>,
+        /// The queue that gave it out; `None` when the officer picked it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        queue: Option<String>,
     },
     /// The lease ended.
     ClaimReleased,

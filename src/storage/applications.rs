@@ -222,6 +222,7 @@ impl Query for Load<'_> {
         (SqlUuid, Text, Text, Integer, Text, SqlUuid, Text, Text, Integer),
         (Timestamptz, Timestamptz, Nullable<Timestamptz>, Nullable<Date>, Nullable<Timestamptz>),
         (Jsonb, Jsonb, Nullable<Jsonb>, Jsonb, Nullable<Jsonb>, Nullable<Jsonb>, Jsonb),
+        (Nullable<Jsonb>, Jsonb, Jsonb, Nullable<SqlUuid>, Nullable<Date>, Nullable<Timestamptz>),
         (Nullable<SqlUuid>, Nullable<Timestamptz>, Nullable<Text>),
         (Text, Text, Text),
         (Nullable<Jsonb>, Nullable<Jsonb>, Nullable<Jsonb>),
@@ -235,7 +236,8 @@ impl QueryFragment<Pg> for Load<'_> {
             "SELECT a.id, a.reference, a.track, a.workflow_version, a.unit_code, a.applicant_id, \
              a.state, a.phase, a.version, a.created_at, a.state_since, a.submitted_at, a.due_on, \
              a.escalated_at, a.form, a.documents, a.clock, a.information, a.decision, a.proposal, \
-             a.hands, a.claimed_by, a.claimed_until, \
+             a.hands, a.expedited, a.notes, a.corrections, a.state_event, a.standard_due_on, \
+             a.warned_at, a.claimed_by, a.claimed_until, \
              (SELECT o.name FROM accounts o WHERE o.id = a.claimed_by), \
              u.title, u.region, u.time_zone, \
              (SELECT jsonb_agg(to_jsonb(c) - 'application_id' ORDER BY c.id COLLATE \"C\") \
@@ -300,11 +302,14 @@ impl QueryFragment<Pg> for Load<'_> {
 type Times =
     (DateTime<Utc>, DateTime<Utc>, Option<DateTime<Utc>>, Option<NaiveDate>, Option<DateTime<Utc>>);
 
+type Desk = (Option<Value>, Value, Value, Option<Uuid>, Option<NaiveDate>, Option<DateTime<Utc>>);
+
 #[derive(Queryable)]
 struct Row {
     head: (Uuid, String, String, i32, String, Uuid, String, String, i32),
     times: Times,
     parts: (Value, Value, Option<Value>, Value, Option<Value>, Option<Value>, Value),
+    desk: Desk,
     claim: (Option<Uuid>, Option<DateTime<Utc>>, Option<String>),
     unit: (String, String, String),
     children: (Option<Value>, Option<Value>, Option<Value>),
@@ -332,6 +337,9 @@ struct CheckRow {
     overridden_by: Option<Uuid>,
     overridden_at: Option<DateTime<Utc>>,
     override_reason: Option<String>,
+    round: u32,
+    reason: Option<String>,
+    digest: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -370,6 +378,7 @@ impl Row {
         };
         let (created_at, state_since, submitted_at, due_on, escalated_at) = self.times;
         let (form, documents, clock, information, decision, proposal, hands) = self.parts;
+        let (expedited, notes, corrections, state_event, standard_due_on, warned_at) = self.desk;
         let claim = match (self.claim.0, self.claim.1) {
             (Some(by), Some(until)) => Some(Claim { by, until }),
             (None, None) => None,
@@ -394,12 +403,15 @@ impl Row {
             version,
             created_at,
             state_since,
+            state_event,
             submitted_at,
             form: json("applications", "form", id, form)?,
             documents: json("applications", "documents", id, documents)?,
             clock: maybe("applications", "clock", id, clock)?,
             due_on,
+            standard_due_on,
             escalated_at,
+            warned_at,
             checks: checks
                 .into_iter()
                 .map(|row| row.decode().ok_or_else(|| corrupt("checks", "outcome")))
@@ -416,6 +428,9 @@ impl Row {
                 .transpose()?,
             hands: json("applications", "hands", id, hands)?,
             claim,
+            expedited: maybe("applications", "expedited", id, expedited)?,
+            notes: json("applications", "notes", id, notes)?,
+            corrections: json("applications", "corrections", id, corrections)?,
         };
         let time_zone: Tz = time_zone.parse().map_err(|_| corrupt("units", "time_zone"))?;
         Ok(Loaded {
@@ -439,6 +454,8 @@ impl CheckRow {
                 answered_at,
                 answered_by: self.answered_by,
                 note: self.note,
+                reason: self.reason,
+                digest: self.digest,
             }),
             (None, None) => None,
             _ => return None,
@@ -454,6 +471,7 @@ impl CheckRow {
             due_on: self.due_on,
             finding,
             overridden,
+            round: self.round,
         })
     }
 }

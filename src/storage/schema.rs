@@ -48,12 +48,15 @@ diesel::table! {
     applications (id) {
         id -> Uuid, reference -> Text, track -> Text, workflow_version -> Integer, unit_code -> Text,
         applicant_id -> Uuid, state -> Text, phase -> Text, version -> Integer, created_at -> Timestamptz,
-        queue -> Nullable<Text>, state_since -> Timestamptz, submitted_at -> Nullable<Timestamptz>, due_on -> Nullable<Date>,
+        work -> Nullable<Text>, state_since -> Timestamptz, submitted_at -> Nullable<Timestamptz>, due_on -> Nullable<Date>,
         escalated_at -> Nullable<Timestamptz>, person_key -> Nullable<Text>, person_name -> Nullable<Text>,
         birth_date -> Nullable<Date>, form -> Jsonb, documents -> Jsonb, clock -> Nullable<Jsonb>,
         information -> Jsonb, decision -> Nullable<Jsonb>, proposal -> Nullable<Jsonb>, hands -> Jsonb,
         claimed_by -> Nullable<Uuid>, claimed_until -> Nullable<Timestamptz>,
         erased_at -> Nullable<Timestamptz>, erasure_basis -> Nullable<Text>,
+        open_checks -> Array<Text>, expedited -> Nullable<Jsonb>, notes -> Jsonb, corrections -> Jsonb,
+        state_event -> Nullable<Uuid>, standard_due_on -> Nullable<Date>, warned_at -> Nullable<Timestamptz>,
+        decided_on -> Nullable<Date>, decided_in -> Nullable<Integer>,
     }
 }
 
@@ -63,7 +66,8 @@ diesel::table! {
         application_id -> Uuid, id -> Text, asked_at -> Timestamptz, due_on -> Date,
         outcome -> Nullable<Text>, answered_at -> Nullable<Timestamptz>, answered_by -> Nullable<Uuid>,
         note -> Nullable<Text>, overridden_by -> Nullable<Uuid>, overridden_at -> Nullable<Timestamptz>,
-        override_reason -> Nullable<Text>,
+        override_reason -> Nullable<Text>, round -> Integer, reason -> Nullable<Text>,
+        digest -> Nullable<Text>,
     }
 }
 
@@ -144,6 +148,7 @@ diesel::table! {
     /// Rates, grounds, calendars and terms of retention, each time they changed.
     rule_files (name, registered_at) {
         name -> Text, digest -> Binary, source -> Text, registered_at -> Timestamptz,
+        number -> BigInt,
     }
 }
 
@@ -170,6 +175,39 @@ diesel::table! {
         id -> Uuid, job_key -> Text, application_id -> Uuid, message -> Text, language -> Text,
         recipient -> Nullable<Text>, status -> Text, provider_id -> Nullable<Text>,
         error -> Nullable<Text>, attempts -> Integer, at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// Queues that a unit has set for itself.
+    queues (unit_code, name) {
+        unit_code -> Text, name -> Text, version -> Integer, title -> Jsonb, position -> Integer,
+        filter -> Jsonb, removed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    /// Words under which officers find applications.
+    application_words (unit_code, word, application_id) {
+        unit_code -> Text, word -> Text, application_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    /// Questions to registers.
+    register_requests (id) {
+        id -> Uuid, application_id -> Uuid, check_id -> Text, round -> Integer, register -> Text,
+        status -> Text, created_at -> Timestamptz, sent_at -> Nullable<Timestamptz>, attempts -> Integer,
+        last_error -> Nullable<Text>, answered_at -> Nullable<Timestamptz>, outcome -> Nullable<Text>,
+        digest -> Nullable<Text>, used -> Nullable<Bool>,
+    }
+}
+
+diesel::table! {
+    /// Circuit breakers of the registers.
+    registers (name) {
+        name -> Text, state -> Text, failures -> Integer, since -> Timestamptz,
+        retry_at -> Nullable<Timestamptz>, last_ok_at -> Nullable<Timestamptz>, last_error -> Nullable<Text>,
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use propusk::clock::Clock;
 use propusk::domain::application::Application;
-use propusk::domain::queue::Queue;
+use propusk::domain::queue::{Queue, Work};
 use propusk::domain::workflow::command::Command;
-use propusk::domain::workflow::definition::CommandName;
+use propusk::domain::workflow::definition::{CommandName, Phase};
 use propusk::storage::applications::{
     Place, SummaryRow, count_queues, list_of_applicant, list_queue,
 };
@@ -38,7 +38,14 @@ fn expected(office: &Office, all: &[Application], queue: Queue) -> Vec<Uuid> {
         .iter()
         .filter(|one| {
             let definition = office.rules.definition(&one.track, one.workflow_version).unwrap();
-            let home = Queue::of(definition, &one.state);
+            let state = definition.state(&one.state).unwrap();
+            let home = Work::may_wait_in(state).then_some(match state.phase {
+                Phase::Submission => Queue::Intake,
+                Phase::Checks => Queue::Checks,
+                Phase::Fee => Queue::Payment,
+                Phase::Issuance => Queue::Handover,
+                Phase::InForce | Phase::Closed => Queue::Annulments,
+            });
             let late = one.due_on.is_some_and(|due| due < office.today());
             let overdue =
                 home.is_some() && one.escalated_at.is_some() || home == Some(Queue::Checks) && late;

@@ -10,6 +10,8 @@ mod deadlines;
 mod effects;
 mod guards;
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
@@ -24,7 +26,7 @@ use crate::domain::actor::{Actor, Party, Role};
 use crate::domain::application::{Application, Document};
 use crate::domain::event::{Act, BuiltIn, Change, Event, Scheduled};
 use crate::domain::form::Form;
-use crate::domain::queue::Queue;
+use crate::domain::queue::Work;
 use crate::domain::reference::Reference;
 use crate::domain::rules::Rulebook;
 
@@ -67,6 +69,8 @@ pub struct Context<'a> {
     pub now: DateTime<Utc>,
     /// How long an officer's lease lasts.
     pub lease: TimeDelta,
+    /// The registers that answer by themselves.
+    pub registers: &'a BTreeSet<String>,
     /// Whether the same person has another application under way.
     pub other_open: bool,
     /// Ids and serial numbers.
@@ -94,8 +98,10 @@ pub struct Step {
     pub event: Event,
     /// The application as the event leaves it.
     pub after: Application,
-    /// The office queue it waits in now.
-    pub queue: Option<Queue>,
+    /// The kind of office work that it waits for now.
+    pub work: Option<Work>,
+    /// The checks that stand in the way of a grant: unanswered, or blocking.
+    pub open_checks: Vec<String>,
     /// Jobs to enqueue.
     pub schedule: Vec<Scheduled>,
     /// Keys of unfinished jobs to call off.
@@ -195,6 +201,7 @@ pub fn choices(application: &Application, actor: &Actor, context: &Context<'_>) 
 fn parties(application: &Application, actor: &Actor, unit: &Unit) -> Vec<Party> {
     match actor {
         Actor::Timer => vec![Party::Timer],
+        Actor::Register { .. } => vec![Party::Register],
         Actor::Payments => vec![Party::Payments],
         Actor::User { id, role, unit: of } => match role {
             Role::Migrant | Role::Employer if *id == application.applicant => {
@@ -219,7 +226,7 @@ fn parties(application: &Application, actor: &Actor, unit: &Unit) -> Vec<Party> 
 #[must_use]
 pub fn may_see(application: &Application, actor: &Actor) -> bool {
     match actor {
-        Actor::Timer | Actor::Payments => true,
+        Actor::Timer | Actor::Payments | Actor::Register { .. } => true,
         Actor::User { id, role, unit } => match role {
             Role::Migrant | Role::Employer => *id == application.applicant,
             Role::Officer | Role::SeniorOfficer => {
@@ -329,8 +336,9 @@ pub fn open(opening: Opening, actor: &Actor, context: &Context<'_>) -> Result<St
     let after = Application::open(opening.id, &event)
         .map_err(|error| Rejection::RuleMissing(error.to_string()))?;
     let schedule = deadlines::schedule(&after, context)?;
-    let queue = Queue::of(context.definition, &after.state);
-    Ok(Step { event, after, queue, schedule, call_off: Vec::new() })
+    let work = Work::of(&after, context);
+    let open_checks = open_checks(&after, context);
+    Ok(Step { event, after, work, open_checks, schedule, call_off: Vec::new() })
 }
 
 /// Replaces the form of an application that was not handed in yet.
@@ -394,7 +402,7 @@ pub fn claim(
     if let Some(claim) = held_by_another(application, actor, context.now) {
         return Err(Rejection::Claimed { by: claim.by, until: claim.until });
     }
-    let changes = vec![Change::Claimed { by, until: context.now + context.lease }];
+    let changes = vec![Change::Claimed { by, until: context.now + context.lease, queue: None }];
     stay(application, BuiltIn::Claim, actor, changes, context)
 }
 
@@ -436,9 +444,17 @@ pub fn built_in_states(definition: &Definition, act: BuiltIn) -> Vec<&str> {
             state.initial
                 || (state.phase == Phase::Checks && state.awaits == Some(Awaited::Applicant))
         }
-        BuiltIn::Claim | BuiltIn::ReleaseClaim => Queue::of(definition, &state.id).is_some(),
+        BuiltIn::Claim | BuiltIn::ReleaseClaim => Work::may_wait_in(state),
     };
     definition.states.iter().filter(|state| fits(state)).map(|state| state.id.as_str()).collect()
+}
+
+/// Gives the checks that stand in the way of a grant.
+fn open_checks(application: &Application, context: &Context<'_>) -> Vec<String> {
+    let clear = |check: &crate::domain::checks::Check| {
+        context.definition.check(&check.id).is_some_and(|rule| check.is_clear(rule))
+    };
+    application.checks.iter().filter(|one| !clear(one)).map(|one| one.id.clone()).collect()
 }
 
 fn in_state(application: &Application, states: &[&str]) -> Result<(), Rejection> {
@@ -479,7 +495,7 @@ fn officer(
         {
             Ok(*id)
         }
-        Actor::User { .. } | Actor::Timer | Actor::Payments => {
+        Actor::User { .. } | Actor::Timer | Actor::Payments | Actor::Register { .. } => {
             Err(Rejection::Forbidden { parties: vec![Party::Officer] })
         }
     }
@@ -506,6 +522,7 @@ fn stay(
     };
     let mut after = application.clone();
     after.apply(&event).map_err(|error| Rejection::RuleMissing(error.to_string()))?;
-    let queue = Queue::of(context.definition, &after.state);
-    Ok(Step { event, after, queue, schedule: Vec::new(), call_off: Vec::new() })
+    let work = Work::of(&after, context);
+    let open_checks = open_checks(&after, context);
+    Ok(Step { event, after, work, open_checks, schedule: Vec::new(), call_off: Vec::new() })
 }

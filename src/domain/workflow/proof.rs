@@ -860,6 +860,7 @@ const fn party(party: Party) -> &'static str {
         Party::SeniorOfficer => "\"seniorOfficer\"",
         Party::Timer => "\"timer\"",
         Party::Payments => "\"payments\"",
+        Party::Register => "\"register\"",
     }
 }
 

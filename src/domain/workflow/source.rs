@@ -139,12 +139,13 @@ const ROLES: [(&str, Role); 6] = [
     ("administrator", Role::Administrator),
 ];
 
-const PARTIES: [(&str, Party); 5] = [
+const PARTIES: [(&str, Party); 6] = [
     ("applicant", Party::Applicant),
     ("officer", Party::Officer),
     ("seniorOfficer", Party::SeniorOfficer),
     ("timer", Party::Timer),
     ("payments", Party::Payments),
+    ("register", Party::Register),
 ];
 
 const AWAITED: [(&str, Awaited); 2] =

@@ -63,7 +63,11 @@ pub async fn claim_next(conn: &mut Conn, ask: &ClaimNext<'_>) -> Result<Claimed>
     let content = canonical(&json!({
         "actor": ask.actor,
         "request": null,
-        "changes": [Change::Claimed { by: ask.officer, until: ask.until }],
+        "changes": [Change::Claimed {
+            by: ask.officer,
+            until: ask.until,
+            queue: Some(ask.queue.name().to_owned()),
+        }],
     }))?;
     let statement = Statement {
         ask,

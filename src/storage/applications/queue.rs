@@ -28,13 +28,16 @@ pub(super) fn walk_predicate<'b>(
     out.push_bind_param::<Text, str>(unit)?;
     // Literals of ours: the planner then knows the partial indexes and each queue's share of the table.
     if queue != Queue::Overdue {
-        out.push_sql(" AND a.queue = '");
-        out.push_sql(queue.name());
-        out.push_sql("'");
+        for (index, work) in queue.works().iter().enumerate() {
+            out.push_sql(if index == 0 { " AND a.work IN ('" } else { "', '" });
+            out.push_sql(work.name());
+        }
+        out.push_sql("')");
         return Ok(());
     }
     out.push_sql(
-        " AND a.queue IS NOT NULL AND (a.escalated_at IS NOT NULL OR (a.queue = 'checks' \
+        " AND a.work IS NOT NULL AND (a.escalated_at IS NOT NULL \
+         OR (a.work IN ('checks', 'registers', 'decision') \
          AND coalesce(a.due_on, 'infinity') < (SELECT (",
     );
     out.push_bind_param::<Timestamptz, _>(now)?;

@@ -19,7 +19,7 @@ use super::super::{Conn, query_failed};
 use crate::domain::event::sealed::{Private, SALT, Seal};
 use crate::domain::event::{Change, Event};
 use crate::domain::fee::Payment;
-use crate::domain::queue::Queue;
+use crate::domain::queue::Work;
 use crate::domain::workflow::engine::Step;
 use crate::error::{Error, Result};
 
@@ -133,7 +133,18 @@ struct Statement<'a> {
     jobs: Option<JobColumns>,
     answer: Option<&'a KeptAnswer>,
     workflow_version: i32,
-    queue: Option<&'static str>,
+    work: Option<&'static str>,
+    open_checks: Vec<&'a str>,
+    desk: Desk,
+    decided: (Option<NaiveDate>, Option<i32>),
+}
+
+/// What the office keeps at an application; absent parts have not changed.
+#[derive(Default)]
+struct Desk {
+    expedited: Option<Option<Value>>,
+    notes: Option<Value>,
+    corrections: Option<Value>,
 }
 
 struct EventColumns<'a> {
@@ -234,6 +245,24 @@ impl<'a> Statement<'a> {
             }),
             _ => None,
         };
+        let desk = Desk {
+            expedited: changed(|c| matches!(c, Change::Expedited { .. } | Change::ExpeditionEnded))
+                .then(|| after.expedited.as_ref().map(to_value).transpose())
+                .transpose()?,
+            notes: changed(|c| matches!(c, Change::NoteAdded { .. }))
+                .then(|| to_value(&after.notes))
+                .transpose()?,
+            corrections: changed(|c| matches!(c, Change::Corrected { .. }))
+                .then(|| to_value(&after.corrections))
+                .transpose()?,
+        };
+        let decided = match (&after.decision, &after.clock) {
+            (Some(_), Some(clock)) => {
+                let used = clock.stopped_on.and(clock.used);
+                (used.and(clock.stopped_on), used.and_then(|used| i32::try_from(used).ok()))
+            }
+            _ => (None, None),
+        };
         let mut jobs = JobColumns::default();
         for scheduled in schedule {
             jobs.kinds.push(scheduled.job.kind());
@@ -263,7 +292,10 @@ impl<'a> Statement<'a> {
             payment,
             jobs: (!jobs.kinds.is_empty()).then_some(jobs),
             answer: write.answer.as_ref(),
-            queue: write.step.queue.map(Queue::name),
+            work: write.step.work.map(Work::name),
+            open_checks: write.step.open_checks.iter().map(String::as_str).collect(),
+            desk,
+            decided,
             workflow_version: i32::try_from(after.workflow_version)
                 .map_err(|e| Error::internal("a workflow version beyond 2^31", e))?,
         })
@@ -315,6 +347,9 @@ fn check_rows(event: &Event, after: &crate::domain::application::Application) ->
             "overridden_by": overridden.map(|o| o.by),
             "overridden_at": overridden.map(|o| o.at),
             "override_reason": overridden.map(|o| o.reason.as_str()),
+            "round": check.round,
+            "reason": finding.and_then(|f| f.reason.as_deref()),
+            "digest": finding.and_then(|f| f.digest.as_deref()),
         })
     });
     Value::Array(rows.collect())
@@ -373,8 +408,8 @@ impl Statement<'_> {
         let after = &self.step.after;
         out.push_sql(
             "INSERT INTO applications (id, reference, track, workflow_version, unit_code, \
-             applicant_id, created_at, state, phase, version, state_since, form, person_key, \
-             person_name, birth_date, documents) VALUES (",
+             applicant_id, created_at, state, phase, version, state_since, state_event, form, \
+             person_key, person_name, birth_date, documents) VALUES (",
         );
         out.push_bind_param::<SqlUuid, _>(&after.id)?;
         out.push_sql(", ");
@@ -397,6 +432,8 @@ impl Statement<'_> {
         out.push_bind_param::<Integer, _>(&after.version)?;
         out.push_sql(", ");
         out.push_bind_param::<Timestamptz, _>(&after.state_since)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Nullable<SqlUuid>, _>(&after.state_event)?;
         if let Some(form) = &self.form {
             out.push_sql(", ");
             out.push_bind_param::<Jsonb, _>(&form.form)?;
@@ -421,16 +458,28 @@ impl Statement<'_> {
         out.push_bind_param::<Text, _>(&after.state)?;
         out.push_sql(", phase = ");
         out.push_bind_param::<Text, str>(after.phase.name())?;
-        out.push_sql(", queue = ");
-        out.push_bind_param::<Nullable<Text>, _>(&self.queue)?;
+        out.push_sql(", work = ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.work)?;
+        out.push_sql(", open_checks = ");
+        out.push_bind_param::<Array<Text>, _>(&self.open_checks)?;
         out.push_sql(", version = version + 1, state_since = ");
         out.push_bind_param::<Timestamptz, _>(&after.state_since)?;
+        out.push_sql(", state_event = ");
+        out.push_bind_param::<Nullable<SqlUuid>, _>(&after.state_event)?;
         out.push_sql(", submitted_at = ");
         out.push_bind_param::<Nullable<Timestamptz>, _>(&after.submitted_at)?;
         out.push_sql(", due_on = ");
         out.push_bind_param::<Nullable<Date>, _>(&after.due_on)?;
+        out.push_sql(", standard_due_on = ");
+        out.push_bind_param::<Nullable<Date>, _>(&after.standard_due_on)?;
         out.push_sql(", escalated_at = ");
         out.push_bind_param::<Nullable<Timestamptz>, _>(&after.escalated_at)?;
+        out.push_sql(", warned_at = ");
+        out.push_bind_param::<Nullable<Timestamptz>, _>(&after.warned_at)?;
+        out.push_sql(", decided_on = ");
+        out.push_bind_param::<Nullable<Date>, _>(&self.decided.0)?;
+        out.push_sql(", decided_in = ");
+        out.push_bind_param::<Nullable<Integer>, _>(&self.decided.1)?;
         out.push_sql(", clock = ");
         out.push_bind_param::<Nullable<Jsonb>, _>(&self.clock)?;
         out.push_sql(", information = ");
@@ -458,6 +507,18 @@ impl Statement<'_> {
         if let Some(documents) = &self.documents {
             out.push_sql(", documents = ");
             out.push_bind_param::<Jsonb, _>(documents)?;
+        }
+        if let Some(expedited) = &self.desk.expedited {
+            out.push_sql(", expedited = ");
+            out.push_bind_param::<Nullable<Jsonb>, _>(expedited)?;
+        }
+        if let Some(notes) = &self.desk.notes {
+            out.push_sql(", notes = ");
+            out.push_bind_param::<Jsonb, _>(notes)?;
+        }
+        if let Some(corrections) = &self.desk.corrections {
+            out.push_sql(", corrections = ");
+            out.push_bind_param::<Jsonb, _>(corrections)?;
         }
         // The guard repeats what the decision was made on.
         out.push_sql(" WHERE id = ");
@@ -516,19 +577,22 @@ impl Statement<'_> {
             out.push_sql(
                 ", checks_written AS (INSERT INTO checks (application_id, id, asked_at, due_on, \
                  outcome, answered_at, answered_by, note, overridden_by, overridden_at, \
-                 override_reason) SELECT moved.id, c.* FROM moved, jsonb_to_recordset(",
+                 override_reason, round, reason, digest) \
+                 SELECT moved.id, c.* FROM moved, jsonb_to_recordset(",
             );
             out.push_bind_param::<Jsonb, _>(checks)?;
             out.push_sql(
                 ") AS c(id text, asked_at timestamptz, due_on date, outcome text, \
                  answered_at timestamptz, answered_by uuid, note text, overridden_by uuid, \
-                 overridden_at timestamptz, override_reason text) \
+                 overridden_at timestamptz, override_reason text, round integer, reason text, \
+                 digest text) \
                  ON CONFLICT (application_id, id) DO UPDATE SET asked_at = excluded.asked_at, \
                  due_on = excluded.due_on, outcome = excluded.outcome, \
                  answered_at = excluded.answered_at, answered_by = excluded.answered_by, \
                  note = excluded.note, overridden_by = excluded.overridden_by, \
                  overridden_at = excluded.overridden_at, \
-                 override_reason = excluded.override_reason)",
+                 override_reason = excluded.override_reason, round = excluded.round, \
+                 reason = excluded.reason, digest = excluded.digest)",
             );
         }
         if let Some(charges) = &self.charges {

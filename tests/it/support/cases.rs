@@ -72,6 +72,7 @@ impl Bench {
             unit: &self.unit,
             now,
             lease: LEASE,
+            registers: &NO_REGISTERS,
             other_open: false,
             supplies: Supplies {
                 event: self.ids.new_id(),
@@ -211,6 +212,7 @@ impl Case<'_> {
         let actor = match party {
             Party::Applicant => self.applicant.clone(),
             Party::Timer => Actor::Timer,
+            Party::Register => Actor::Register { name: "borderCrossings".into() },
             Party::Payments | Party::Officer | Party::SeniorOfficer => giver(transition.command),
         };
         if party == Party::Timer {
@@ -229,6 +231,9 @@ impl Case<'_> {
         self.give(&command, &actor);
     }
 }
+
+/// In these tests officers answer every check.
+static NO_REGISTERS: std::collections::BTreeSet<String> = std::collections::BTreeSet::new();
 
 /// After how long a command of the timer is due, whatever the state: long enough for each, within the calendars.
 pub fn late(command: CommandName) -> TimeDelta {

@@ -13,7 +13,7 @@ use crate::domain::event::{Act, Change, Event, Job, Scheduled};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Payment, Uin};
 use crate::domain::ground::Grounds;
 use crate::domain::permit::{Permit, PermitNumber, PermitStatus, add_months};
-use crate::domain::queue::Queue;
+use crate::domain::queue::Work;
 use crate::domain::workflow::command::Command;
 use crate::domain::workflow::definition::{CommandName, Effect, PermitTerm, Transition};
 
@@ -93,7 +93,15 @@ impl Draft<'_> {
                 let length = self.context.definition.clock.working_days;
                 self.set_clock(StatutoryClock::start(today, length))
             }
-            Effect::StopClock => self.move_clock(|clock| clock.stop(today)),
+            Effect::StopClock => {
+                let calendar = &self.context.rules.calendar;
+                self.move_clock(|clock| {
+                    let stopped = clock.stop(today).map_err(|error| error.to_string())?;
+                    let used = stopped.working_days_used(today, calendar);
+                    let used = used.map_err(|missing| missing.to_string())?;
+                    Ok::<_, String>(StatutoryClock { used: Some(used), ..stopped })
+                })
+            }
             Effect::SuspendClock => {
                 self.move_clock(|clock| clock.suspend(today, "informationRequested"))
             }
@@ -198,7 +206,7 @@ impl Draft<'_> {
         let due_on = clock
             .due_on(&self.context.rules.calendar)
             .map_err(|missing| Rejection::RuleMissing(missing.to_string()))?;
-        self.change(Change::ClockSet { clock, due_on })
+        self.change(Change::ClockSet { clock, due_on, standard_due_on: due_on })
     }
 
     fn move_clock<E: std::fmt::Display>(
@@ -238,6 +246,7 @@ impl Draft<'_> {
                     due_on,
                     finding: None,
                     overridden: None,
+                    round: 1,
                 })
             })
             .collect::<Result<Vec<_>, crate::domain::calendar::MissingYear>>()
@@ -267,6 +276,8 @@ impl Draft<'_> {
             answered_at: self.event.at,
             answered_by: self.event.actor.account(),
             note: note.clone(),
+            reason: None,
+            digest: None,
         };
         self.change(Change::FindingRecorded { check: check.clone(), finding })
     }
@@ -498,7 +509,7 @@ impl Draft<'_> {
         let by = claim.by;
         if self.event.actor.account() == Some(by) {
             let until = self.context.now + self.context.lease;
-            self.change(Change::Claimed { by, until })?;
+            self.change(Change::Claimed { by, until, queue: None })?;
         }
         Ok(())
     }
@@ -528,7 +539,8 @@ impl Draft<'_> {
         }));
         let mut after = self.after;
         after.version = self.event.seq;
-        let queue = Queue::of(self.context.definition, &after.state);
-        Ok(Step { event: self.event, after, queue, schedule, call_off })
+        let work = Work::of(&after, self.context);
+        let open_checks = super::open_checks(&after, self.context);
+        Ok(Step { event: self.event, after, work, open_checks, schedule, call_off })
     }
 }
