@@ -33,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::notify::{Composer, Mailer};
 use crate::storage::{Db, DbOptions};
 use crate::worker::documents::DocumentsHandler;
+use crate::worker::leaving::LeavingHandler;
 use crate::worker::mail::{MailHandler, StoredCases};
 use crate::worker::retention::Retention;
 use crate::worker::timer::TimerHandler;
@@ -279,12 +280,18 @@ pub fn worker(app: &App) -> Result<Worker> {
         app.mailer.clone(),
     );
     let timer = TimerHandler::new(Arc::new(app.casework.clone()));
+    let leaving = LeavingHandler::new(app.casework.clone());
     let documents = DocumentsHandler::new(app.db.clone(), app.blobs.clone());
     let retention = Retention::new(app.db.clone(), Arc::clone(&app.clock), app.casework.clone());
     Ok(Worker::new(
         app.db.clone(),
         Arc::clone(&app.clock),
-        Handlers { timer: Arc::new(timer), mail: Arc::new(mail), documents: Arc::new(documents) },
+        Handlers {
+            timer: Arc::new(timer),
+            mail: Arc::new(mail),
+            leaving: Arc::new(leaving),
+            documents: Arc::new(documents),
+        },
         app.wake.clone(),
         WorkerOptions::default(),
     )

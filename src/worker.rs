@@ -6,6 +6,7 @@
 //! what is done once a day.
 
 pub mod documents;
+pub mod leaving;
 pub mod mail;
 mod patience;
 pub mod retention;
@@ -33,7 +34,7 @@ use crate::storage::{Db, accounts, applications};
 use crate::telemetry::chain;
 
 /// The kinds of jobs that this version can run.
-const KINDS: [&str; 3] = ["timer", "mail", "deleteDocuments"];
+const KINDS: [&str; 4] = ["timer", "mail", "releaseClaims", "deleteDocuments"];
 
 /// How long done jobs are kept, to look up what happened.
 const KEEP_DONE: TimeDelta = TimeDelta::days(30);
@@ -81,6 +82,8 @@ pub struct Handlers {
     pub timer: Arc<dyn Handler>,
     /// For [`Job::Mail`].
     pub mail: Arc<dyn Handler>,
+    /// For [`Job::ReleaseClaims`].
+    pub leaving: Arc<dyn Handler>,
     /// For [`Job::DeleteDocuments`].
     pub documents: Arc<dyn Handler>,
 }
@@ -90,6 +93,7 @@ impl Handlers {
         match job {
             Job::Timer { .. } => &*self.timer,
             Job::Mail { .. } => &*self.mail,
+            Job::ReleaseClaims { .. } => &*self.leaving,
             Job::DeleteDocuments { .. } => &*self.documents,
         }
     }

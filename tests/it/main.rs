@@ -8,6 +8,7 @@ mod bad_business;
 mod bad_input;
 mod casework;
 mod demo;
+mod desk;
 mod erasure;
 mod http;
 mod layering;

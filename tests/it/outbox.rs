@@ -106,6 +106,7 @@ impl Outbox {
         Handlers {
             timer,
             mail: Arc::new(mail),
+            leaving: Arc::new(Does(|_| async { Outcome::Done })),
             documents: Arc::new(Does(|_| async { Outcome::Done })),
         }
     }
@@ -172,7 +173,12 @@ where
     R: Future<Output = Outcome> + Send + 'static,
 {
     let handler = Arc::new(Does(run));
-    Handlers { timer: handler.clone(), mail: handler.clone(), documents: handler }
+    Handlers {
+        timer: handler.clone(),
+        mail: handler.clone(),
+        leaving: handler.clone(),
+        documents: handler,
+    }
 }
 
 /// Starts the loop; the sender shuts it down, the handle ends when it has.
@@ -473,6 +479,7 @@ fn office_worker(office: &Office, mail: &Path) -> Worker {
     let handlers = Handlers {
         timer: Arc::new(TimerHandler::new(Arc::new(office.casework.clone()))),
         mail: Arc::new(handler),
+        leaving: Arc::new(Does(|_| async { Outcome::Done })),
         documents: Arc::new(Does(|_| async { Outcome::Done })),
     };
     let (db, clock) = (office.db.clone(), office.clock.clone());
@@ -548,7 +555,7 @@ fn case(email: &str) -> Case {
         "unit": "77", "applicant": APPLICATION, "state": "checking", "phase": "checks", "version": 3,
         "createdAt": "2026-03-01T09:00:00Z", "stateSince": "2026-03-01T09:00:00Z",
         "submittedAt": "2026-03-01T09:00:00Z", "dueOn": "2026-03-17", "documents": [], "checks": [],
-        "information": [], "charges": [], "hands": [],
+        "information": [], "charges": [], "hands": [], "notes": [], "corrections": [],
         "form": {"contact": {"email": email, "phone": null, "language": "en"}}
     }))
     .unwrap();

@@ -283,6 +283,7 @@ const fn essence(command: CommandName) -> Option<Effect> {
         CommandName::RequestInformation => Effect::AskInformation,
         CommandName::AnswerInformation => Effect::RecordAnswers,
         CommandName::ExpireInformation => Effect::CloseInformation,
+        CommandName::Remind => Effect::Remind,
         CommandName::RecordPayment => Effect::BookPayment,
         CommandName::RefuseIntake | CommandName::Refuse => Effect::DecideRefuse,
         CommandName::Grant => Effect::DecideGrant,
@@ -538,7 +539,7 @@ fn baseless(
     basis: DeadlineBasis,
 ) -> Option<(&'static str, &'static str)> {
     match basis {
-        DeadlineBasis::InformationDue => {
+        DeadlineBasis::InformationDue | DeadlineBasis::BeforeInformationDue(_) => {
             let asked = Graph::of(d)
                 .edges()
                 .filter(|edge| edge.to == state && edge.from != state)
@@ -774,6 +775,7 @@ const fn is_timers(command: CommandName) -> bool {
         CommandName::ExpireDraft
             | CommandName::ExpireUnpaid
             | CommandName::ExpireInformation
+            | CommandName::Remind
             | CommandName::Escalate
             | CommandName::Lapse
             | CommandName::Expire
@@ -790,6 +792,7 @@ const fn eligible(command: CommandName) -> &'static [Party] {
         CommandName::ExpireDraft
         | CommandName::ExpireUnpaid
         | CommandName::ExpireInformation
+        | CommandName::Remind
         | CommandName::Escalate
         | CommandName::Lapse
         | CommandName::Expire => &[Party::Timer],

@@ -178,6 +178,7 @@ fn pass(
             | Effect::AskInformation
             | Effect::RecordAnswers
             | Effect::CloseInformation
+            | Effect::Remind
             | Effect::CreateCharge(_)
             | Effect::BookPayment
             | Effect::AnnulOpenCharges
