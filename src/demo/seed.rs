@@ -328,7 +328,9 @@ impl<'a> Case<'a> {
                     let command = Command::RecordFinding {
                         check: check.id.clone(),
                         outcome: Outcome::Clear,
+                        reason: None,
                         note: None,
+                        digest: None,
                     };
                     self.casework.execute(&officer(by)?, application.id, &command, &keep).await?;
                 }
@@ -346,7 +348,8 @@ impl<'a> Case<'a> {
                 let check = check.ok_or_else(|| Error::bug("every check has its answer"))?;
                 let note = Some("Ответ реестра от сегодняшнего дня.".to_owned());
                 let (check, outcome) = (check.id.clone(), Outcome::Hit);
-                (officer(by)?, Command::RecordFinding { check, outcome, note })
+                let (reason, digest) = (None, None);
+                (officer(by)?, Command::RecordFinding { check, outcome, reason, note, digest })
             }
             Act::Override => {
                 let hit = application.checks.iter().find(|check| {

@@ -89,6 +89,11 @@ pub enum Change {
         /// Who, when, why.
         overridden: Override,
     },
+    /// A check was asked anew: its answer is gone.
+    CheckRepeated {
+        /// The check as it is asked now.
+        check: Check,
+    },
     /// The applicant was asked for things.
     InformationAsked {
         /// The things.
@@ -247,6 +252,7 @@ impl Act {
                 | Self::Command(
                     CommandName::RecordFinding
                         | CommandName::OverrideFinding
+                        | CommandName::RepeatCheck
                         | CommandName::ProposeAnnulment
                         | CommandName::RejectAnnulment
                         | CommandName::Escalate
@@ -322,6 +328,17 @@ pub enum Job {
         /// The event that caused it.
         event: Uuid,
     },
+    /// Ask a register what a check asks.
+    AskRegister {
+        /// The application.
+        application: Uuid,
+        /// The check's name in the definition.
+        check: String,
+        /// Which time the check is asked, from 1.
+        round: u32,
+        /// The register's name.
+        register: String,
+    },
     /// Delete the bytes of documents, unless somebody refers to them.
     DeleteDocuments {
         /// The application that was erased.
@@ -347,6 +364,7 @@ impl Job {
         match self {
             Self::Timer { .. } => "timer",
             Self::Mail { .. } => "mail",
+            Self::AskRegister { .. } => "askRegister",
             Self::DeleteDocuments { .. } => "deleteDocuments",
         }
     }
@@ -359,6 +377,9 @@ impl Job {
                 format!("timer:{application}:{}", command.name())
             }
             Self::Mail { event, message, .. } => format!("mail:{event}:{message}"),
+            Self::AskRegister { application, check, round, .. } => {
+                format!("askRegister:{application}:{check}:{round}")
+            }
             Self::DeleteDocuments { application, .. } => format!("deleteDocuments:{application}"),
         }
     }

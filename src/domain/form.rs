@@ -4,6 +4,7 @@
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::fee::Money;
 pub use super::identity::Sex;
@@ -173,7 +174,56 @@ pub const FIELDS: [(&str, Present); 8] = [
     ("prepaidMonths", |form| form.prepaid_months.is_some()),
 ];
 
+/// The parts of the form that a register can be sent: `section.field`.
+pub const PARTS: [&str; 22] = [
+    "person.familyName",
+    "person.givenName",
+    "person.patronymic",
+    "person.birthDate",
+    "person.sex",
+    "person.citizenship",
+    "passport.number",
+    "passport.issuedOn",
+    "passport.expiresOn",
+    "passport.mrz",
+    "entry.enteredOn",
+    "entry.migrationCard",
+    "entry.fineReceipt",
+    "occupation.code",
+    "occupation.title",
+    "employer.inn",
+    "employer.name",
+    "contract.salary",
+    "contract.salaryPeriod",
+    "contract.startsOn",
+    "contract.endsOn",
+    "prepaidMonths",
+];
+
 impl Form {
+    /// Gives these parts of the form and nothing else, in the form's own shape; a part that is not stated is left out.
+    #[must_use]
+    pub fn excerpt(&self, parts: &[String]) -> Map<String, Value> {
+        let mut excerpt = Map::new();
+        let whole = serde_json::to_value(self).unwrap_or(Value::Null);
+        for part in parts {
+            let (section, field) = part.split_once('.').unwrap_or((part, ""));
+            let stated = whole.get(section).map(|found| match field {
+                "" => Some(found),
+                field => found.get(field),
+            });
+            let Some(stated) = stated.flatten().filter(|value| !value.is_null()) else { continue };
+            if field.is_empty() {
+                excerpt.insert(section.to_owned(), stated.clone());
+            } else if let Some(fields) =
+                excerpt.entry(section).or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+            {
+                fields.insert(field.to_owned(), stated.clone());
+            }
+        }
+        excerpt
+    }
+
     /// Gives the key by which two applications of one person are recognised: citizenship and passport number.
     #[must_use]
     pub fn person_key(&self) -> Option<String> {

@@ -92,7 +92,7 @@ fn w01_rates_and_grounds_must_exist() {
     let guards = "guards = [\"formComplete\", { salaryAtLeast = \"hqs.salary\" }]";
     let text = changed("command = \"submit\"", "guards = [\"formComplete\"]", guards);
     breaks(Rule::W01, &text, "\n[[transition]]\ncommand = \"submit\"", "[[transition]]");
-    for ground in ["G77", "G15", "I01"] {
+    for ground in ["G77", "G90", "I01"] {
         let text = changed("command = \"refuse\"", "G04", ground);
         breaks(Rule::W01, &text, "\n[[transition]]\ncommand = \"refuse\"", "[[transition]]");
     }
