@@ -191,7 +191,10 @@ fn grounds_are_listed_once_in_the_order_of_the_definition() {
         case.give(&command, &anna);
     }
     let supported = supported_grounds(case.definition, &case.application.checks);
-    assert_eq!(supported.iter().map(|code| code.as_str()).collect::<Vec<_>>(), ["G04", "G03"]);
+    assert_eq!(
+        supported.iter().map(propusk::domain::ground::GroundCode::as_str).collect::<Vec<_>>(),
+        ["G04", "G03"]
+    );
 }
 
 // ── What registers answer ────────────────────────────────────────────────────────────────────────────────────
