@@ -520,6 +520,8 @@ async fn a_person_with_two_passports_is_found_in_another_script_and_another_offi
     let office = Office::open().await;
     let first = office.submitted(&office.migrant, "patent", "FA1234567").await;
     let reference = office.now(first).await.application.reference.to_string();
+    let moved = format!("UPDATE applications SET unit_code = '78' WHERE id = '{first}'");
+    office.owner().await.batch_execute(&moved).await.unwrap();
     // A draft is nobody's business yet.
     office.draft(&office.migrant, "patent", "FA5555555").await.unwrap();
     let mut form = office.form("FA7654321");
