@@ -25,6 +25,7 @@ use self::refusal::refusal;
 use crate::clock::SharedClock;
 use crate::domain::actor::{Actor, Party};
 use crate::domain::application::{Application, Document};
+use crate::domain::checks::Outcome;
 use crate::domain::event::Event;
 use crate::domain::fee::Payment;
 use crate::domain::form::Form;
@@ -123,6 +124,37 @@ pub enum Received {
     Waiting,
     /// It was known before; nothing changed.
     Known,
+}
+
+/// What a register answers to a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisterAnswer {
+    /// The register.
+    pub register: String,
+    /// The check.
+    pub check: String,
+    /// Which time the check was asked.
+    pub round: u32,
+    /// The answer.
+    pub outcome: Outcome,
+    /// Its coded reason, of those that the definition lists for the check.
+    pub reason: Option<String>,
+    /// What else it says, for the office.
+    pub note: Option<String>,
+    /// SHA-256 of the raw answer, lower-case hexadecimal.
+    pub digest: Option<String>,
+}
+
+/// What became of a register's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answered {
+    /// It is the check's answer now.
+    Taken,
+    /// This very answer was taken before; nothing changed.
+    Known,
+    /// Nothing changed: the application has left its checks, the check was asked anew, or an answer stands that this
+    /// one does not replace.
+    TooLate,
 }
 
 /// The door. Cheap to clone.
@@ -588,6 +620,55 @@ impl Casework {
         Err(busy())
     }
 
+    /// Takes what a register answers to a check. Late and repeated answers are harmless.
+    ///
+    /// # Errors
+    /// Refused when the check is not the register's, or its reason is none of the check's.
+    pub async fn answer_register(&self, id: Uuid, answer: &RegisterAnswer) -> Result<Answered> {
+        let actor = Actor::Register { name: answer.register.clone() };
+        let ask = Ask { actor, if_match: None, idempotency: None };
+        let command = Command::RecordFinding {
+            check: answer.check.clone(),
+            outcome: answer.outcome,
+            reason: answer.reason.clone(),
+            note: answer.note.clone(),
+            digest: answer.digest.clone(),
+        };
+        for _ in 0..ATTEMPTS {
+            let mut conn = self.db.conn().await?;
+            let loaded = store::find(&mut conn, Key::Id(id), Wants::default()).await?;
+            let Some(loaded) = loaded else { return Ok(Answered::TooLate) };
+            let application = &loaded.application;
+            let asked = application.checks.iter().find(|known| known.id == answer.check);
+            if asked.is_some_and(|known| known.round != answer.round) {
+                return Ok(Answered::TooLate);
+            }
+            let definition = self.definition(application)?;
+            let context = self.context(definition, &loaded.unit, self.clock.now(), Some(&loaded));
+            let step = match engine::decide(application, &command, &ask.actor, &context) {
+                Ok(step) => step,
+                Err(Rejection::WrongState { .. }) => return Ok(Answered::TooLate),
+                Err(Rejection::Blocked(blocked)) => {
+                    let by = |guard| blocked.iter().all(|one| one.guard == guard);
+                    return match () {
+                        () if by(engine::ALREADY_ANSWERED) => Ok(Answered::Known),
+                        () if by(engine::ANSWER_STANDS) => Ok(Answered::TooLate),
+                        () => Err(refusal(Rejection::Blocked(blocked))),
+                    };
+                }
+                Err(rejection) => return Err(refusal(rejection)),
+            };
+            match self.write(&mut conn, &step, None, &ask, &NO_ANSWER).await? {
+                Applied::Written => return Ok(Answered::Taken),
+                Applied::LostRace => {}
+                Applied::KeyUsed | Applied::PersonHasAnother | Applied::PaymentKnown => {
+                    return Err(Error::bug("a finding meets no such constraint"));
+                }
+            }
+        }
+        Err(busy())
+    }
+
     /// Folds an application's events and compares with its row; gives what differs, in words.
     ///
     /// # Errors
@@ -747,7 +828,7 @@ impl Casework {
         definition: &'a Definition,
         unit: &'a Unit,
         now: chrono::DateTime<chrono::Utc>,
-        loaded: Option<&Loaded>,
+        loaded: Option<&'a Loaded>,
     ) -> Context<'a> {
         Context {
             rules: &self.rules,
@@ -757,6 +838,7 @@ impl Casework {
             lease: self.lease,
             registers: &self.registers,
             other_open: loaded.is_some_and(|loaded| loaded.other_open),
+            twins: loaded.map_or(&[], |loaded| &loaded.twins),
             supplies: Supplies {
                 event: self.clock.id_at(now),
                 charge: self.clock.new_id(),
@@ -781,6 +863,9 @@ impl Casework {
             }),
             permit_serial: any(&|t| t.effects.contains(&Effect::IssuePermit)),
             other_open: any(&|t| t.guards.contains(&Guard::NoOtherOpenApplication)),
+            twins: any(&|t| {
+                t.effects.iter().any(|one| matches!(one, Effect::OpenChecks | Effect::RepeatCheck))
+            }) && self.rules.definitions.iter().any(Definition::looks_at_others),
             kept_answer: None,
             payment: None,
         }

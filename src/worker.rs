@@ -94,8 +94,19 @@ impl Handlers {
             Job::Timer { .. } => &*self.timer,
             Job::Mail { .. } => &*self.mail,
             Job::ReleaseClaims { .. } => &*self.leaving,
+            Job::AskRegister { .. } => &NotHere,
             Job::DeleteDocuments { .. } => &*self.documents,
         }
+    }
+}
+
+/// Stands for the handler of a kind that is not among [`KINDS`], and so never claimed.
+struct NotHere;
+
+impl Handler for NotHere {
+    fn run<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Outcome> {
+        let why = format!("nothing here runs jobs of the kind {}", task.job.kind());
+        Box::pin(std::future::ready(Outcome::Retry(why)))
     }
 }
 

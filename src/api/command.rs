@@ -34,6 +34,8 @@ pub enum CommandRequest {
     RecordFinding(FindingRequest),
     /// A senior officer sets a blocking answer aside.
     OverrideFinding(OverrideRequest),
+    /// An officer has a check asked anew: its answer is gone, a local check is answered again at once.
+    RepeatCheck(RepeatRequest),
     /// An officer asks the applicant for things: the clock stands still.
     RequestInformation(InformationRequest),
     /// The applicant answers.
@@ -55,13 +57,14 @@ pub enum CommandRequest {
 }
 
 /// The names of the commands that a person can give.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "submit",
     "withdraw",
     "refuseIntake",
     "accept",
     "recordFinding",
     "overrideFinding",
+    "repeatCheck",
     "requestInformation",
     "answerInformation",
     "grant",
@@ -128,6 +131,11 @@ pub struct FindingRequest {
     pub check: String,
     /// The answer.
     pub outcome: OutcomeRequest,
+    /// The coded reason of an answer that blocks; `GET /v1/workflows/{track}` lists those of each check, and whether each
+    /// means to refuse or to ask the applicant first.
+    #[validate(length(min = 1, max = 60))]
+    #[schema(min_length = 1, max_length = 60, example = "deported")]
+    pub reason: Option<String>,
     /// Free text for the office.
     #[validate(length(min = 1, max = 2000))]
     #[schema(min_length = 1, max_length = 2000, example = "Register extract of today.")]
@@ -145,6 +153,20 @@ pub struct OverrideRequest {
     /// Why.
     #[validate(length(min = 1, max = 2000))]
     #[schema(min_length = 1, max_length = 2000, example = "A namesake; another birth date.")]
+    pub reason: String,
+}
+
+/// A check that is asked anew.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RepeatRequest {
+    /// The check's name.
+    #[validate(length(min = 1, max = 60))]
+    #[schema(min_length = 1, max_length = 60, example = "language")]
+    pub check: String,
+    /// Why.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "The applicant has a new certificate.")]
     pub reason: String,
 }
 
@@ -300,12 +322,17 @@ impl Commanded {
                 Command::ProposeAnnulment { grounds, reason }
             }
             "recordFinding" => {
-                let FindingRequest { check, outcome, note } = part(rest)?;
-                Command::RecordFinding { check, outcome: outcome.into(), note }
+                let FindingRequest { check, outcome, reason, note } = part(rest)?;
+                let outcome = outcome.into();
+                Command::RecordFinding { check, outcome, reason, note, digest: None }
             }
             "overrideFinding" => {
                 let OverrideRequest { check, reason } = part(rest)?;
                 Command::OverrideFinding { check, reason }
+            }
+            "repeatCheck" => {
+                let RepeatRequest { check, reason } = part(rest)?;
+                Command::RepeatCheck { check, reason }
             }
             "requestInformation" => {
                 let InformationRequest { items } = part(rest)?;

@@ -204,13 +204,36 @@ pub struct CheckRuleView {
     /// What it asks.
     #[schema(max_length = 300)]
     pub title: String,
-    /// `officer`, or the register that is asked.
+    /// `officer`, the register that is asked, or `local`: answered by the service itself.
     #[schema(max_length = 60)]
     pub source: String,
+    /// The parts of the form that the register is sent.
+    #[schema(example = json!(["person.familyName", "passport.number"]))]
+    pub sends: Vec<String>,
     /// Working days until an answer is due.
     pub due_working_days: u32,
     /// The outcomes that block a grant.
     pub blocking: Vec<&'static str>,
+    /// The reasons that a blocking answer can have.
+    pub reasons: Vec<CheckReasonView>,
+}
+
+/// A reason that a blocking answer to a check can have.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckReasonView {
+    /// Name.
+    #[schema(max_length = 60, example = "deported")]
+    pub id: String,
+    /// What it says.
+    #[schema(max_length = 300)]
+    pub title: String,
+    /// `refuse`: the application can be refused on it; `ask`: the applicant is asked first.
+    #[schema(max_length = 10, example = "refuse")]
+    pub means: &'static str,
+    /// Codes of the grounds to refuse that it supports.
+    #[schema(example = json!(["G03"]))]
+    pub grounds: Vec<String>,
 }
 
 /// A fee of a track.
@@ -665,9 +688,21 @@ fn workflow_view(app: &App, definition: &Definition, language: &str) -> Workflow
                 source: match &rule.source {
                     CheckSource::Officer => "officer".to_owned(),
                     CheckSource::Register(register) => register.clone(),
+                    CheckSource::Local(_) => "local".to_owned(),
                 },
+                sends: rule.sends.clone(),
                 due_working_days: rule.due_working_days,
                 blocking: rule.blocking.iter().map(|(outcome, _)| outcome.name()).collect(),
+                reasons: rule
+                    .reasons
+                    .iter()
+                    .map(|reason| CheckReasonView {
+                        id: reason.id.clone(),
+                        title: text(&reason.title, language),
+                        means: reason.means.name(),
+                        grounds: reason.grounds.iter().map(ToString::to_string).collect(),
+                    })
+                    .collect(),
             })
             .collect(),
         fees: definition

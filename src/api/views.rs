@@ -9,13 +9,13 @@ use uuid::Uuid;
 use super::form::FormBody;
 use crate::casework::Seen;
 use crate::domain::application::{Decision, InformationItem, Note};
-use crate::domain::checks::Check;
+use crate::domain::checks::{Check, blocking, supported_grounds};
 use crate::domain::event::Event;
 use crate::domain::fee::{Charge, ChargeStatus, Money};
 use crate::domain::ground::Grounds;
 use crate::domain::permit::Permit;
 use crate::domain::workflow::definition::{
-    Awaited, CheckSource, Definition, FeePosition, Texts, Wording,
+    Awaited, CheckSource, Consequence, Definition, FeePosition, Texts, Wording,
 };
 use crate::domain::workflow::engine::{Bases, Choice, act_by};
 use crate::error::{Error, Result};
@@ -70,7 +70,7 @@ pub struct DocumentView {
     pub attached_at: DateTime<Utc>,
 }
 
-/// A check and its answer. Who answered, and what he noted, is shown to the office and to auditors.
+/// A check and its answer. Who answered, why and what he noted is shown to the office and to auditors.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckView {
@@ -80,9 +80,12 @@ pub struct CheckView {
     /// What is asked.
     #[schema(max_length = 300)]
     pub title: String,
-    /// `officer`, or the register that is asked.
+    /// `officer`, the register that is asked, or `local`: answered by the service itself.
     #[schema(max_length = 60, example = "controlledPersons")]
     pub source: String,
+    /// Which time it is asked, from 1.
+    #[schema(minimum = 1, example = 1)]
+    pub round: u32,
     /// When it was asked.
     pub asked_at: DateTime<Utc>,
     /// Until when an answer is due.
@@ -91,6 +94,19 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 20, example = "clear")]
     pub outcome: Option<&'static str>,
+    /// The coded reason of an answer that blocks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 60, example = "deported")]
+    pub reason: Option<String>,
+    /// What the reason says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 300)]
+    pub reason_title: Option<String>,
+    /// What an answer that blocks means, even where it was set aside: `refuse`, the application can be refused on it;
+    /// `ask`, the applicant is asked first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 10, example = "refuse")]
+    pub consequence: Option<&'static str>,
     /// When it was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<DateTime<Utc>>,
@@ -495,6 +511,9 @@ pub struct ApplicationView {
     pub documents: Vec<DocumentView>,
     /// The checks.
     pub checks: Vec<CheckView>,
+    /// The grounds to refuse that the findings support; shown to the office and to auditors.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub supported_grounds: Vec<GroundView>,
     /// What the applicant is asked for.
     pub information: Vec<InformationView>,
     /// What is and was owed.
@@ -565,11 +584,22 @@ impl ApplicationView {
                 title: rule.map(|rule| text(&rule.title, language)).unwrap_or_default(),
                 source: match rule.map(|rule| &rule.source) {
                     Some(CheckSource::Register(register)) => register.clone(),
+                    Some(CheckSource::Local(_)) => "local".to_owned(),
                     Some(CheckSource::Officer) | None => "officer".to_owned(),
                 },
+                round: check.round,
                 asked_at: check.asked_at,
                 due_on: check.due_on,
                 outcome: finding.map(|finding| finding.outcome.name()),
+                reason: finding.and_then(|f| f.reason.clone()).filter(|_| inside),
+                reason_title: finding
+                    .and_then(|finding| rule?.reason(finding.reason.as_deref()?))
+                    .map(|reason| text(&reason.title, language))
+                    .filter(|_| inside),
+                consequence: finding
+                    .and_then(|finding| blocking(rule?, finding))
+                    .map(Consequence::name)
+                    .filter(|_| inside),
                 answered_at: finding.map(|finding| finding.answered_at),
                 clear: rule.is_some_and(|rule| check.is_clear(rule)),
                 answered_by: finding.and_then(|f| f.answered_by).filter(|_| inside),
@@ -636,6 +666,10 @@ impl ApplicationView {
                 })
                 .collect(),
             checks: application.checks.iter().map(view).collect(),
+            supported_grounds: Grounds::new(supported_grounds(definition, &application.checks))
+                .filter(|_| inside)
+                .map(|supported| grounds(&supported, catalogue, language))
+                .unwrap_or_default(),
             information: application.information.iter().map(Into::into).collect(),
             charges: application
                 .charges

@@ -441,6 +441,10 @@ impl Application {
                 let known = self.check_mut(check).ok_or_else(|| missing(check))?;
                 known.overridden = Some(overridden.clone());
             }
+            Change::CheckRepeated { check } => {
+                let known = self.check_mut(&check.id).ok_or_else(|| missing(&check.id))?;
+                known.clone_from(check);
+            }
             Change::InformationAsked { items } => self.information.extend(items.iter().cloned()),
             Change::InformationAnswered { item, answer } => {
                 let known = self

@@ -1,10 +1,15 @@
 //! A check: one question to a register or an officer, and the finding that answers it.
+//!
+//! What the office can answer from what it holds is in [`local`].
+
+pub mod local;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::workflow::definition::{CheckRule, Consequence};
+use super::ground::GroundCode;
+use super::workflow::definition::{CheckRule, Consequence, Definition};
 
 /// What an answer can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,7 +58,7 @@ pub struct Finding {
     pub outcome: Outcome,
     /// When.
     pub answered_at: DateTime<Utc>,
-    /// Who recorded it; `None` for a register.
+    /// Who recorded it; `None` for a register and for what the engine found itself.
     pub answered_by: Option<Uuid>,
     /// Free text for the office.
     pub note: Option<String>,
@@ -105,15 +110,104 @@ impl Check {
     #[must_use]
     pub fn is_clear(&self, rule: &CheckRule) -> bool {
         self.overridden.is_some()
-            || self
-                .finding
-                .as_ref()
-                .is_some_and(|finding| blocking(rule, finding.outcome).is_none())
+            || self.finding.as_ref().is_some_and(|finding| blocking(rule, finding).is_none())
+    }
+
+    /// Gives what the answer means while it stands in the way of a grant: it blocks, and was not set aside.
+    #[must_use]
+    pub fn stands_in_the_way(&self, rule: &CheckRule) -> Option<Consequence> {
+        let finding = self.finding.as_ref().filter(|_| self.overridden.is_none())?;
+        blocking(rule, finding)
     }
 }
 
-/// Tells whether an outcome blocks under a rule, and what it then means.
+/// Tells whether a finding blocks under a rule, and what it then means: what its reason says, else what its outcome does.
 #[must_use]
-pub fn blocking(rule: &CheckRule, outcome: Outcome) -> Option<Consequence> {
+pub fn blocking(rule: &CheckRule, finding: &Finding) -> Option<Consequence> {
+    let by_outcome = of_outcome(rule, finding.outcome)?;
+    let reason = finding.reason.as_deref().and_then(|id| rule.reason(id));
+    Some(reason.map_or(by_outcome, |reason| reason.means))
+}
+
+/// Tells whether an outcome blocks under a rule, and what it means where no reason is given.
+#[must_use]
+pub fn of_outcome(rule: &CheckRule, outcome: Outcome) -> Option<Consequence> {
     rule.blocking.iter().find(|(blocked, _)| *blocked == outcome).map(|(_, means)| *means)
+}
+
+/// Gives the grounds to refuse that the findings of an application support, each once, in the definition's order.
+#[must_use]
+pub fn supported_grounds(definition: &Definition, checks: &[Check]) -> Vec<GroundCode> {
+    let mut supported: Vec<GroundCode> = Vec::new();
+    for rule in &definition.checks {
+        let blocked = checks.iter().find(|check| check.id == rule.id);
+        let blocked = blocked.filter(|check| check.stands_in_the_way(rule).is_some());
+        let reason = blocked
+            .and_then(|check| check.finding.as_ref()?.reason.as_deref())
+            .and_then(|id| rule.reason(id));
+        for code in reason.map_or(&[][..], |reason| &reason.grounds) {
+            if !supported.contains(code) {
+                supported.push(code.clone());
+            }
+        }
+    }
+    supported
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::workflow::definition::{CheckReason, CheckSource, Texts};
+
+    fn rule() -> CheckRule {
+        let reason = |id: &str, means, grounds: &[&str]| CheckReason {
+            id: id.into(),
+            means,
+            title: Texts::new(),
+            grounds: grounds.iter().map(|code| GroundCode::parse(code).unwrap()).collect(),
+            line: 1,
+        };
+        CheckRule {
+            id: "medical".into(),
+            title: Texts::new(),
+            source: CheckSource::Officer,
+            sends: Vec::new(),
+            due_working_days: 1,
+            blocking: vec![
+                (Outcome::Hit, Consequence::Refuse),
+                (Outcome::NoData, Consequence::Ask),
+            ],
+            reasons: vec![
+                reason("illness", Consequence::Refuse, &["G10"]),
+                reason("expired", Consequence::Ask, &[]),
+            ],
+            line: 1,
+        }
+    }
+
+    fn found(outcome: Outcome, reason: Option<&str>) -> Finding {
+        Finding {
+            outcome,
+            answered_at: DateTime::UNIX_EPOCH,
+            answered_by: None,
+            note: None,
+            reason: reason.map(str::to_owned),
+            digest: None,
+        }
+    }
+
+    #[test]
+    fn a_reason_goes_before_what_the_outcome_means() {
+        for (outcome, reason, means) in [
+            (Outcome::Hit, None, Some(Consequence::Refuse)),
+            (Outcome::Hit, Some("illness"), Some(Consequence::Refuse)),
+            (Outcome::Hit, Some("expired"), Some(Consequence::Ask)),
+            (Outcome::NoData, None, Some(Consequence::Ask)),
+            (Outcome::NoData, Some("illness"), Some(Consequence::Refuse)),
+            (Outcome::Clear, None, None),
+            (Outcome::TimedOut, None, None),
+        ] {
+            assert_eq!(blocking(&rule(), &found(outcome, reason)), means, "{outcome:?} {reason:?}");
+        }
+    }
 }

@@ -89,6 +89,11 @@ pub enum Change {
         /// Who, when, why.
         overridden: Override,
     },
+    /// A check was asked anew: its answer is gone.
+    CheckRepeated {
+        /// The check as it is asked now.
+        check: Check,
+    },
     /// The applicant was asked for things.
     InformationAsked {
         /// The things.
@@ -280,6 +285,7 @@ impl Act {
             ) | Self::Command(
                 CommandName::RecordFinding
                     | CommandName::OverrideFinding
+                    | CommandName::RepeatCheck
                     | CommandName::ProposeAnnulment
                     | CommandName::RejectAnnulment
                     | CommandName::Escalate
@@ -367,6 +373,17 @@ pub enum Job {
         /// The event of its leaving.
         event: Uuid,
     },
+    /// Ask a register what a check asks.
+    AskRegister {
+        /// The application.
+        application: Uuid,
+        /// The check's name in the definition.
+        check: String,
+        /// Which time the check is asked, from 1.
+        round: u32,
+        /// The register's name.
+        register: String,
+    },
     /// Delete the bytes of documents, unless somebody refers to them.
     DeleteDocuments {
         /// The application that was erased.
@@ -393,6 +410,7 @@ impl Job {
             Self::Timer { .. } => "timer",
             Self::Mail { .. } => "mail",
             Self::ReleaseClaims { .. } => "releaseClaims",
+            Self::AskRegister { .. } => "askRegister",
             Self::DeleteDocuments { .. } => "deleteDocuments",
         }
     }
@@ -406,6 +424,9 @@ impl Job {
             }
             Self::Mail { event, message, .. } => format!("mail:{event}:{message}"),
             Self::ReleaseClaims { account, event } => format!("releaseClaims:{account}:{event}"),
+            Self::AskRegister { application, check, round, .. } => {
+                format!("askRegister:{application}:{check}:{round}")
+            }
             Self::DeleteDocuments { application, .. } => format!("deleteDocuments:{application}"),
         }
     }

@@ -4,6 +4,7 @@
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::fee::Money;
 pub use super::identity::Sex;
@@ -173,7 +174,56 @@ pub const FIELDS: [(&str, Present); 8] = [
     ("prepaidMonths", |form| form.prepaid_months.is_some()),
 ];
 
+/// The parts of the form that a register can be sent: `section.field`.
+pub const PARTS: [&str; 22] = [
+    "person.familyName",
+    "person.givenName",
+    "person.patronymic",
+    "person.birthDate",
+    "person.sex",
+    "person.citizenship",
+    "passport.number",
+    "passport.issuedOn",
+    "passport.expiresOn",
+    "passport.mrz",
+    "entry.enteredOn",
+    "entry.migrationCard",
+    "entry.fineReceipt",
+    "occupation.code",
+    "occupation.title",
+    "employer.inn",
+    "employer.name",
+    "contract.salary",
+    "contract.salaryPeriod",
+    "contract.startsOn",
+    "contract.endsOn",
+    "prepaidMonths",
+];
+
 impl Form {
+    /// Gives these parts of the form and nothing else, in the form's own shape; a part that is not stated is left out.
+    #[must_use]
+    pub fn excerpt(&self, parts: &[String]) -> Map<String, Value> {
+        let mut excerpt = Map::new();
+        let whole = serde_json::to_value(self).unwrap_or(Value::Null);
+        for part in parts {
+            let (section, field) = part.split_once('.').unwrap_or((part, ""));
+            let stated = whole.get(section).map(|found| match field {
+                "" => Some(found),
+                field => found.get(field),
+            });
+            let Some(stated) = stated.flatten().filter(|value| !value.is_null()) else { continue };
+            if field.is_empty() {
+                excerpt.insert(section.to_owned(), stated.clone());
+            } else if let Some(fields) =
+                excerpt.entry(section).or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+            {
+                fields.insert(field.to_owned(), stated.clone());
+            }
+        }
+        excerpt
+    }
+
     /// Gives the key by which two applications of one person are recognised: citizenship and passport number.
     #[must_use]
     pub fn person_key(&self) -> Option<String> {
@@ -187,4 +237,43 @@ impl Form {
 #[must_use]
 pub fn person_key(citizenship: &CountryCode, passport: &PassportNumber) -> String {
     format!("{}:{}", citizenship.as_str(), passport.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Form {
+        serde_json::from_value(serde_json::json!({
+            "person": {"familyName": "Каримов", "givenName": "Рустам", "patronymic": "Алишерович",
+                "birthDate": "1990-05-17", "sex": "male", "citizenship": "UZB"},
+            "passport": {"number": "FA1234567", "issuedOn": "2021-01-02", "expiresOn": "2031-01-01",
+                "mrz": ["P<", "FA"]},
+            "entry": {"enteredOn": "2026-03-05", "migrationCard": "4526 1234567", "fineReceipt": "1"},
+            "occupation": {"code": "7112", "title": "Каменщик"},
+            "employer": {"inn": "7707083893", "name": "ООО «Стройка»"},
+            "contract": {"salary": 90_000_000, "salaryPeriod": "quarter", "startsOn": "2026-04-01",
+                "endsOn": "2027-04-01"},
+            "prepaidMonths": 2,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn every_part_that_can_be_sent_is_one_of_the_form() {
+        for part in PARTS {
+            let sent = Value::Object(full().excerpt(&[part.to_owned()]));
+            let pointer = format!("/{}", part.replace('.', "/"));
+            assert!(sent.pointer(&pointer).is_some_and(|value| !value.is_null()), "{part}: {sent}");
+        }
+    }
+
+    #[test]
+    fn an_excerpt_holds_what_was_named_and_nothing_else() {
+        let named = ["person.familyName", "passport.number", "prepaidMonths"].map(str::to_owned);
+        let expected = serde_json::json!({"person": {"familyName": "Каримов"},
+            "passport": {"number": "FA1234567"}, "prepaidMonths": 2});
+        assert_eq!(Value::Object(full().excerpt(&named)), expected);
+        assert_eq!(Form::default().excerpt(&named), Map::new());
+    }
 }

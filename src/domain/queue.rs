@@ -96,6 +96,7 @@ impl Work {
             context.definition.check(&check.id).is_some_and(|rule| match &rule.source {
                 CheckSource::Officer => false,
                 CheckSource::Register(name) => context.registers.contains(name),
+                CheckSource::Local(_) => true,
             })
         };
         if waiting.all(by_itself) { Self::Registers } else { Self::Checks }

@@ -29,8 +29,12 @@ pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply};
 use super::schema::{applications as a, idempotency_keys as k};
 use super::{Conn, hex, query_failed};
 use crate::domain::application::{Application, Claim};
+use crate::domain::checks::local::{Annulled, Twin};
 use crate::domain::checks::{Check, Finding, Outcome, Override};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Uin};
+use crate::domain::form::Person;
+use crate::domain::ground::GroundCode;
+use crate::domain::identity::PassportNumber;
 use crate::domain::permit::{Permit, PermitNumber, PermitStatus};
 use crate::domain::reference::Reference;
 use crate::domain::workflow::definition::Phase;
@@ -57,6 +61,8 @@ pub struct Wants<'a> {
     pub permit_serial: bool,
     /// Look whether the same person has another application under way.
     pub other_open: bool,
+    /// Look for the applications of the same passport number, or of somebody born on the same day.
+    pub twins: bool,
     /// Look for an answer kept for this account and idempotency key.
     pub kept_answer: Option<(Uuid, &'a str)>,
     /// Look whether this payment of the provider is known.
@@ -93,6 +99,8 @@ pub struct Loaded {
     pub permit_serial: Option<u64>,
     /// Whether the same person has another application under way, if wanted.
     pub other_open: bool,
+    /// The applications of the same passport number or birth date, if wanted.
+    pub twins: Vec<Twin>,
     /// The answer kept for the idempotency key, if wanted and there.
     pub kept_answer: Option<StoredAnswer>,
     /// Whether the payment is known, if wanted.
@@ -314,6 +322,22 @@ impl QueryFragment<Pg> for Load<'_> {
             out.push_bind_param::<Text, _>(key)?;
             out.push_sql(")");
         }
+        if self.wants.twins {
+            // The limit bounds what one decision reads; whoever has the same passport is always among them.
+            out.push_sql(
+                ", 'twins', (SELECT jsonb_agg(to_jsonb(t) - 'same' - 'id') FROM (\
+                 SELECT o.id, o.reference, o.track, o.form -> 'person' AS person, \
+                 o.form -> 'passport' -> 'number' AS passport, p.closed_on, \
+                 o.proposal -> 'grounds' AS grounds, \
+                 split_part(o.person_key, ':', 2) = split_part(a.person_key, ':', 2) AS same \
+                 FROM applications o \
+                 LEFT JOIN permits p ON p.application_id = o.id AND p.status = 'annulled' \
+                 WHERE (o.birth_date = a.birth_date \
+                 OR split_part(o.person_key, ':', 2) = split_part(a.person_key, ':', 2)) \
+                 AND o.id <> a.id AND o.submitted_at IS NOT NULL \
+                 ORDER BY same DESC, o.id DESC LIMIT 500) AS t)",
+            );
+        }
         out.push_sql("), ");
         out.push_sql(if self.wants.other_open {
             "coalesce((SELECT true FROM applications o WHERE o.person_key = a.person_key \
@@ -378,6 +402,18 @@ struct Extras {
     permit_serial: Option<u64>,
     #[serde(default)]
     kept_answer: Option<StoredAnswer>,
+    #[serde(default)]
+    twins: Option<Vec<TwinRow>>,
+}
+
+#[derive(Deserialize)]
+struct TwinRow {
+    reference: String,
+    track: String,
+    person: Person,
+    passport: PassportNumber,
+    closed_on: Option<NaiveDate>,
+    grounds: Option<Vec<GroundCode>>,
 }
 
 #[derive(Deserialize)]
@@ -497,6 +533,12 @@ impl Row {
             charge_serial: extras.charge_serial,
             permit_serial: extras.permit_serial,
             other_open: self.extras.1,
+            twins: extras
+                .twins
+                .unwrap_or_default()
+                .into_iter()
+                .map(|row| row.decode().ok_or_else(|| corrupt("applications", "reference")))
+                .collect::<Result<_>>()?,
             kept_answer: extras.kept_answer,
             payment_known: self.extras.2,
         })
@@ -529,6 +571,19 @@ impl CheckRow {
             finding,
             overridden,
             round: self.round,
+        })
+    }
+}
+
+impl TwinRow {
+    fn decode(self) -> Option<Twin> {
+        let grounds = self.grounds.unwrap_or_default();
+        Some(Twin {
+            reference: Reference::parse(&self.reference).ok()?,
+            track: self.track,
+            person: self.person,
+            passport: self.passport,
+            annulled: self.closed_on.map(|on| Annulled { on, grounds }),
         })
     }
 }

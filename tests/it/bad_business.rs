@@ -379,7 +379,7 @@ async fn grounds_are_known_and_fit_the_command() {
     assert_eq!(refuse(json!(["G04", "X01"])).await, rule(&["/grounds/1 unknown-ground"]));
     assert_eq!(refuse(json!(["G04", "G77"])).await, rule(&["/grounds/1 ground-not-allowed"]));
     assert_eq!(
-        refuse(json!(["I01", "G15"])).await,
+        refuse(json!(["I01", "G90"])).await,
         rule(&["/grounds/0 ground-not-allowed", "/grounds/1 ground-not-allowed",])
     );
     assert_eq!(refuse(json!([])).await, unfit(&["/grounds length"]));

@@ -15,7 +15,7 @@ use propusk::storage::audit::history;
 use uuid::Uuid;
 
 use crate::support::cases::{Bench, Case, commands, grounds, late, user};
-use crate::support::office::{Office, render};
+use crate::support::office::{Office, finding, render};
 use crate::support::walk::Walk;
 
 /// Walks an office, and compares every row with its events again and again.
@@ -39,7 +39,7 @@ async fn walk(seed: u64, steps: usize) -> Walk {
 async fn random_commands_of_random_people_leave_rows_that_equal_their_events() {
     let mut states = BTreeSet::new();
     let mut refusals = BTreeSet::new();
-    for seed in [1, 2] {
+    for seed in [4, 5] {
         let walk = walk(seed, 300).await;
         let owner = walk.office.owner().await;
         let counts = owner
@@ -226,7 +226,7 @@ async fn a_row_added_or_removed_behind_the_door_is_named() {
 async fn permit_with_everything(office: &Office) -> Uuid {
     let id = office.checked("patent", "FA1234567").await;
     let today = office.today();
-    let hit = Command::RecordFinding { check: "entry".into(), outcome: Outcome::Hit, note: None };
+    let hit = finding("entry", Outcome::Hit);
     office.give(&office.anna, id, hit).await.unwrap();
     let aside = Command::OverrideFinding { check: "entry".into(), reason: "a namesake".into() };
     office.give(&office.senior, id, aside).await.unwrap();

@@ -13,8 +13,9 @@ use propusk::domain::workflow::definition::{CommandName, Definition, Effect, Gua
 use propusk::domain::workflow::engine::{self, Rejection, Step};
 
 use crate::support::cases::{
-    Bench, Case, LEASE, TIMER, case_giver, commands, document, elsewhere, late, user,
+    Bench, Case, LEASE, REGISTER, TIMER, case_giver, commands, document, elsewhere, late, user,
 };
+use crate::support::office::finding;
 
 /// State, command, who, the state after. A senior officer may do all that an officer may.
 type Move = (&'static str, &'static str, &'static [&'static str], &'static str);
@@ -23,6 +24,7 @@ const OFFICE: &[&str] = &["officer", "seniorOfficer"];
 const SENIOR: &[&str] = &["seniorOfficer"];
 const MINE: &[&str] = &["applicant"];
 const CLOCK: &[&str] = &["timer"];
+const ANSWERS: &[&str] = &["officer", "register", "seniorOfficer"];
 const MONEY: &[&str] = &["officer", "payments", "seniorOfficer"];
 
 /// What both tracks have in common.
@@ -38,13 +40,14 @@ const BOTH: &[Move] = &[
     ("submitted", "refuseIntake", OFFICE, "intakeRefused"),
     ("submitted", "withdraw", MINE, "withdrawn"),
     ("submitted", "escalate", CLOCK, "submitted"),
-    ("checking", "recordFinding", OFFICE, "checking"),
+    ("checking", "recordFinding", ANSWERS, "checking"),
     ("checking", "overrideFinding", SENIOR, "checking"),
+    ("checking", "repeatCheck", OFFICE, "checking"),
     ("checking", "requestInformation", OFFICE, "informationRequested"),
     ("checking", "refuse", OFFICE, "refused"),
     ("checking", "withdraw", MINE, "withdrawn"),
     ("checking", "escalate", CLOCK, "checking"),
-    ("informationRequested", "recordFinding", OFFICE, "informationRequested"),
+    ("informationRequested", "recordFinding", ANSWERS, "informationRequested"),
     ("informationRequested", "answerInformation", MINE, "checking"),
     ("informationRequested", "answerInformation", MINE, "informationRequested"),
     ("informationRequested", "withdraw", MINE, "withdrawn"),
@@ -101,6 +104,7 @@ fn cast(applicant: &Actor) -> Vec<(&'static str, Actor)> {
         ("auditor", user(26, Role::Auditor)),
         ("administrator", user(27, Role::Administrator)),
         ("payments", Actor::Payments),
+        ("register", Actor::Register { name: REGISTER.into() }),
         ("timer", Actor::Timer),
     ]
 }
@@ -546,11 +550,7 @@ fn the_holders_work_renews_the_lease_and_nobody_elses_does() {
     case.take(case.claim(&anna).unwrap());
     let first = case.application.claim.clone().unwrap().until;
     case.now += chrono::TimeDelta::minutes(20);
-    let finding = Command::RecordFinding {
-        check,
-        outcome: propusk::domain::checks::Outcome::Clear,
-        note: None,
-    };
+    let finding = finding(&check, propusk::domain::checks::Outcome::Clear);
     case.give(&finding, &anna);
     let second = case.application.claim.clone().unwrap().until;
     assert_eq!(second - first, chrono::TimeDelta::minutes(20));
@@ -578,7 +578,7 @@ fn only_the_holder_and_a_senior_officer_of_the_unit_can_release() {
             "officer" => assert!(matches!(answer, Err(Rejection::Claimed { .. })), "{who}"),
             // For somebody who has left his role or unit.
             "timer" => assert_eq!(answer.unwrap().after.claim, None),
-            "applicant" | "auditor" | "payments" => {
+            "applicant" | "auditor" | "payments" | "register" => {
                 assert!(matches!(answer, Err(Rejection::Forbidden { .. })), "{who}: {answer:?}");
             }
             _ => assert_eq!(answer, Err(Rejection::NotYours), "{who}"),

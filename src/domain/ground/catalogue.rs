@@ -53,6 +53,9 @@ pub struct Ground {
     pub source: String,
     /// How sure it is.
     pub confidence: Confidence,
+    /// For how many months after an annulment on it no new permit of the kind is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bar_months: Option<u32>,
 }
 
 /// Holds the list of grounds by code.
@@ -74,6 +77,7 @@ struct GroundEntry {
     wording: BTreeMap<String, String>,
     source: String,
     confidence: Confidence,
+    bar_months: Option<u32>,
 }
 
 /// The languages in which every ground must be worded.
@@ -112,6 +116,7 @@ impl GroundCatalogue {
                 wording: entry.wording,
                 source: entry.source,
                 confidence: entry.confidence,
+                bar_months: entry.bar_months,
             };
             if grounds.insert(code.clone(), ground).is_some() {
                 errors.push(format!("{at}: {code} is in the list already"));

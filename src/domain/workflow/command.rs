@@ -59,11 +59,24 @@ pub enum Command {
         check: String,
         /// The answer.
         outcome: Outcome,
+        /// The coded reason of an answer that blocks, of those that the definition lists for the check.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
         /// Free text for the office.
         note: Option<String>,
+        /// SHA-256 of a register's raw answer, lower-case hexadecimal; an officer has none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
     },
     /// Sets a blocking answer aside.
     OverrideFinding {
+        /// The check.
+        check: String,
+        /// Why.
+        reason: String,
+    },
+    /// Asks a check anew.
+    RepeatCheck {
         /// The check.
         check: String,
         /// Why.
@@ -127,6 +140,7 @@ impl Command {
             Self::Accept => CommandName::Accept,
             Self::RecordFinding { .. } => CommandName::RecordFinding,
             Self::OverrideFinding { .. } => CommandName::OverrideFinding,
+            Self::RepeatCheck { .. } => CommandName::RepeatCheck,
             Self::RequestInformation { .. } => CommandName::RequestInformation,
             Self::AnswerInformation { .. } => CommandName::AnswerInformation,
             Self::Grant => CommandName::Grant,
@@ -152,6 +166,7 @@ impl Command {
             | Self::Accept
             | Self::RecordFinding { .. }
             | Self::OverrideFinding { .. }
+            | Self::RepeatCheck { .. }
             | Self::RequestInformation { .. }
             | Self::AnswerInformation { .. }
             | Self::Grant

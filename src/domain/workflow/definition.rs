@@ -78,6 +78,8 @@ pub enum CommandName {
     RecordFinding,
     /// Sets a blocking answer aside, with a reason.
     OverrideFinding,
+    /// Asks a check anew, with a reason.
+    RepeatCheck,
     /// Asks the applicant for something: the clock stands still.
     RequestInformation,
     /// Answers what was asked.
@@ -114,13 +116,14 @@ pub enum CommandName {
 
 impl CommandName {
     /// Every command, for tables and tests.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Submit,
         Self::Withdraw,
         Self::RefuseIntake,
         Self::Accept,
         Self::RecordFinding,
         Self::OverrideFinding,
+        Self::RepeatCheck,
         Self::RequestInformation,
         Self::AnswerInformation,
         Self::Grant,
@@ -149,6 +152,7 @@ impl CommandName {
             Self::Accept => "accept",
             Self::RecordFinding => "recordFinding",
             Self::OverrideFinding => "overrideFinding",
+            Self::RepeatCheck => "repeatCheck",
             Self::RequestInformation => "requestInformation",
             Self::AnswerInformation => "answerInformation",
             Self::Grant => "grant",
@@ -178,6 +182,7 @@ impl CommandName {
             Self::Accept => "accepted",
             Self::RecordFinding => "findingRecorded",
             Self::OverrideFinding => "findingOverridden",
+            Self::RepeatCheck => "checkRepeated",
             Self::RequestInformation => "informationRequested",
             Self::AnswerInformation => "informationAnswered",
             Self::Grant => "granted",
@@ -301,6 +306,8 @@ pub enum Effect {
     RecordFinding,
     /// Records that a blocking finding was set aside.
     OverrideFinding,
+    /// Asks the command's check anew.
+    RepeatCheck,
     /// Records what the applicant is asked for.
     AskInformation,
     /// Records the applicant's answers.
@@ -349,6 +356,7 @@ impl Effect {
             Self::OpenChecks => "openChecks",
             Self::RecordFinding => "recordFinding",
             Self::OverrideFinding => "overrideFinding",
+            Self::RepeatCheck => "repeatCheck",
             Self::AskInformation => "askInformation",
             Self::RecordAnswers => "recordAnswers",
             Self::CloseInformation => "closeInformation",
@@ -495,6 +503,74 @@ pub enum CheckSource {
     Officer,
     /// A register of this name is asked; an officer can record its answer.
     Register(String),
+    /// The engine finds the answer itself, from what the office holds.
+    Local(LocalCheck),
+}
+
+/// A check that needs nobody's answer: see [`crate::domain::checks::local`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LocalCheck {
+    /// The machine-readable lines of the passport agree with themselves and with the form.
+    Mrz,
+    /// The worker is as old as the guard `ageAtLeast` demands.
+    Age,
+    /// The application was handed in within the days of the guard `withinDaysOfEntryOrFined`.
+    EntryWindow,
+    /// Nobody else has the passport, and the person no other passport.
+    DuplicatePerson,
+    /// No permit of the person was annulled on a ground whose bar still lasts.
+    PermitBan,
+}
+
+impl LocalCheck {
+    /// Every local check.
+    pub const ALL: [Self; 5] =
+        [Self::Mrz, Self::Age, Self::EntryWindow, Self::DuplicatePerson, Self::PermitBan];
+
+    /// Gives the check's name as it stands in definitions.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mrz => "mrz",
+            Self::Age => "age",
+            Self::EntryWindow => "entryWindow",
+            Self::DuplicatePerson => "duplicatePerson",
+            Self::PermitBan => "permitBan",
+        }
+    }
+
+    /// Finds a local check by its [`name`](Self::name).
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|check| check.name() == name)
+    }
+
+    /// Gives the reasons that its findings can have.
+    #[must_use]
+    pub const fn reasons(self) -> &'static [&'static str] {
+        match self {
+            Self::Mrz => &[
+                "unreadable",
+                "passportNumber",
+                "expiresOn",
+                "birthDate",
+                "sex",
+                "citizenship",
+                "name",
+            ],
+            Self::Age => &["underAge"],
+            Self::EntryWindow => &["late"],
+            Self::DuplicatePerson => &["samePassport", "samePerson"],
+            Self::PermitBan => &["annulled", "annulledUnderOtherPassport"],
+        }
+    }
+
+    /// Tells whether it looks at other applications than the one it is about.
+    #[must_use]
+    pub const fn looks_at_others(self) -> bool {
+        matches!(self, Self::DuplicatePerson | Self::PermitBan)
+    }
 }
 
 /// What a blocking answer means for the applicant.
@@ -507,6 +583,33 @@ pub enum Consequence {
     Ask,
 }
 
+impl Consequence {
+    /// Gives the consequence's name as it stands in JSON and in definitions.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Ask => "ask",
+        }
+    }
+}
+
+/// A coded reason for an answer that stands in the way of a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckReason {
+    /// Name, camelCase, unique in the check.
+    pub id: String,
+    /// What an answer for this reason means.
+    pub means: Consequence,
+    /// What it says, by language.
+    pub title: Texts,
+    /// The grounds to refuse that it supports; at least one when it means [`Consequence::Refuse`].
+    pub grounds: Vec<GroundCode>,
+    /// The line of the file that begins it.
+    pub line: usize,
+}
+
 /// One question that the office must have answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -517,12 +620,33 @@ pub struct CheckRule {
     pub title: Texts,
     /// Who answers.
     pub source: CheckSource,
-    /// Working days until an answer is due.
+    /// The parts of the form that a register is sent, of [`crate::domain::form::PARTS`]: no more than it needs.
+    pub sends: Vec<String>,
+    /// Working days until an answer is due; none for a local check, which is answered when it is asked.
     pub due_working_days: u32,
     /// The outcomes that block, and what each means. `clear` never blocks.
     pub blocking: Vec<(Outcome, Consequence)>,
+    /// The reasons that a blocking answer can have; each says what the answer means, whatever its outcome.
+    pub reasons: Vec<CheckReason>,
     /// The line of the file that begins it.
     pub line: usize,
+}
+
+impl CheckRule {
+    /// Finds a reason.
+    #[must_use]
+    pub fn reason(&self, id: &str) -> Option<&CheckReason> {
+        self.reasons.iter().find(|reason| reason.id == id)
+    }
+
+    /// Gives the register that is asked, if one is.
+    #[must_use]
+    pub fn register(&self) -> Option<&str> {
+        match &self.source {
+            CheckSource::Register(name) => Some(name),
+            CheckSource::Officer | CheckSource::Local(_) => None,
+        }
+    }
 }
 
 /// When a fee must have been paid.
@@ -685,6 +809,13 @@ impl Definition {
     #[must_use]
     pub fn fee(&self, id: &str) -> Option<&FeeRule> {
         self.fees.iter().find(|fee| fee.id == id)
+    }
+
+    /// Tells whether any check looks at other applications than the one it is about.
+    #[must_use]
+    pub fn looks_at_others(&self) -> bool {
+        let others = |rule: &CheckRule| matches!(rule.source, CheckSource::Local(local) if local.looks_at_others());
+        self.checks.iter().any(others)
     }
 
     /// Finds a check.

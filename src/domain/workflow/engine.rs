@@ -21,11 +21,12 @@ use uuid::Uuid;
 
 pub use self::deadlines::{Bases, act_by};
 pub use self::desk::{add_note, claim, end_expedition, expedite, reassign, release, remind};
-pub use self::guards::Blocked;
+pub use self::guards::{ALREADY_ANSWERED, ANSWER_STANDS, Blocked};
 use super::command::Command;
 use super::definition::{Awaited, CommandName, Definition, Phase, State, Transition};
 use crate::domain::actor::{Actor, Party, Role};
 use crate::domain::application::{Application, Document};
+use crate::domain::checks::local::Twin;
 use crate::domain::event::{Act, BuiltIn, Change, Event, Scheduled};
 use crate::domain::form::Form;
 use crate::domain::queue::Work;
@@ -75,6 +76,8 @@ pub struct Context<'a> {
     pub registers: &'a BTreeSet<String>,
     /// Whether the same person has another application under way.
     pub other_open: bool,
+    /// The applications of the same passport number or birth date, for the commands that ask checks.
+    pub twins: &'a [Twin],
     /// Ids and serial numbers.
     pub supplies: Supplies,
 }

@@ -4,6 +4,7 @@
 //! states and transitions; they hold for every sequence of commands, whatever the guards say on the day. Names
 //! that are not defined at all are found earlier, by [`super::source`].
 
+mod checks;
 mod clock;
 mod graph;
 
@@ -74,6 +75,7 @@ pub fn check(
     let mut p = Proof::new(file, definition);
     w01_rates(&mut p, rates);
     w01_grounds(&mut p, grounds);
+    checks::w01(&mut p, grounds);
     w01_uses(&mut p);
     w01_contents(&mut p);
     w02(&mut p);
@@ -280,6 +282,7 @@ const fn essence(command: CommandName) -> Option<Effect> {
     Some(match command {
         CommandName::RecordFinding => Effect::RecordFinding,
         CommandName::OverrideFinding => Effect::OverrideFinding,
+        CommandName::RepeatCheck => Effect::RepeatCheck,
         CommandName::RequestInformation => Effect::AskInformation,
         CommandName::AnswerInformation => Effect::RecordAnswers,
         CommandName::ExpireInformation => Effect::CloseInformation,
@@ -681,8 +684,10 @@ fn only_after(
 
 /// W08: a command that carries grounds (`refuseIntake`, `refuse`, `proposeAnnulment`) lists at least one that it
 /// may carry, and no other command lists any; a decision (`grant`, `refuse`) is not for who accepted the
-/// application; and a permit is annulled only by another than who proposed it.
+/// application; and a permit is annulled only by another than who proposed it. A reason of a check that means "refuse"
+/// names a ground, too.
 fn w08(p: &mut Proof<'_>) {
+    checks::w08(p);
     for transition in &p.definition.transitions {
         let command = transition.command;
         let name = command.name();
@@ -788,6 +793,7 @@ const fn eligible(command: CommandName) -> &'static [Party] {
         CommandName::Submit | CommandName::Withdraw | CommandName::AnswerInformation => {
             &[Party::Applicant]
         }
+        CommandName::RecordFinding => &[Party::Officer, Party::SeniorOfficer, Party::Register],
         CommandName::RecordPayment => &[Party::Payments, Party::Officer, Party::SeniorOfficer],
         CommandName::ExpireDraft
         | CommandName::ExpireUnpaid
@@ -798,8 +804,8 @@ const fn eligible(command: CommandName) -> &'static [Party] {
         | CommandName::Expire => &[Party::Timer],
         CommandName::RefuseIntake
         | CommandName::Accept
-        | CommandName::RecordFinding
         | CommandName::OverrideFinding
+        | CommandName::RepeatCheck
         | CommandName::RequestInformation
         | CommandName::Grant
         | CommandName::Refuse
@@ -812,7 +818,8 @@ const fn eligible(command: CommandName) -> &'static [Party] {
 
 /// W11: every transition names its actors and its legal basis, as do the clock, the duties and the definition
 /// itself. Only those act who can: the applicant submits, answers and withdraws; the timer alone gives the
-/// timer's commands; the payments system records payments and nothing else; the office does the rest. The
+/// timer's commands; the payments system records payments and nothing else, a register findings; the office does the
+/// rest. The
 /// roles that apply are some of those that hand in applications.
 fn w11(p: &mut Proof<'_>) {
     let d = p.definition;
@@ -891,6 +898,9 @@ fn w12(p: &mut Proof<'_>) {
     }
     for item in &d.checks {
         titles.push((&item.title, format!("the title of check \"{}\"", item.id), item.line));
+        for one in &item.reasons {
+            titles.push((&one.title, format!("the title of reason \"{}\"", one.id), one.line));
+        }
     }
     for item in &d.fees {
         titles.push((&item.title, format!("the title of fee \"{}\"", item.id), item.line));

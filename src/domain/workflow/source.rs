@@ -14,7 +14,8 @@
 //! [clock]                                     # working_days, stands_still_in, basis
 //! [permit]                                    # term, paid_by; [[permit.duty]]: id, title, within, basis
 //! [[document]]                                # id, title, required
-//! [[check]]                                   # id, title, source, due_working_days, blocking
+//! [[check]]                                   # id, title, source, sends, due_working_days, blocking
+//! [[check.reason]]                            # id, means, title, grounds
 //! [[fee]]                                     # id, title, rate, position, per_month
 //! [[state]]                                   # id, phase, initial, final, awaits, deadlines, no_deadline, wording
 //! [[transition]]                              # command, from, to, actors, guards, effects, four_eyes, grounds, basis
@@ -33,13 +34,13 @@ use serde::{Deserialize, Serialize};
 
 use self::table::{Reading, Section, Value};
 use super::definition::{
-    Awaited, CheckRule, CheckSource, ClockRule, CommandName, Consequence, Deadline, DeadlineBasis,
-    Definition, DocumentRule, Duty, Effect, FeePosition, FeeRule, Guard, LANGUAGES, MESSAGES,
-    PermitRule, PermitTerm, Phase, State, Transition, Wording,
+    Awaited, CheckReason, CheckRule, CheckSource, ClockRule, CommandName, Consequence, Deadline,
+    DeadlineBasis, Definition, DocumentRule, Duty, Effect, FeePosition, FeeRule, Guard, LANGUAGES,
+    LocalCheck, MESSAGES, PermitRule, PermitTerm, Phase, State, Transition, Wording,
 };
 use crate::domain::actor::{Party, Role};
 use crate::domain::checks::Outcome;
-use crate::domain::form::FIELDS;
+use crate::domain::form::{FIELDS, PARTS};
 use crate::domain::ground::GroundCode;
 
 /// Names the rule that a problem breaks (`design.md` section 3), or that the file cannot be read.
@@ -178,7 +179,7 @@ const GUARDS: [&str; 14] = [
 ];
 
 /// The names of every effect, for advice.
-const EFFECTS: [&str; 24] = [
+const EFFECTS: [&str; 25] = [
     "startClock",
     "stopClock",
     "suspendClock",
@@ -186,6 +187,7 @@ const EFFECTS: [&str; 24] = [
     "openChecks",
     "recordFinding",
     "overrideFinding",
+    "repeatCheck",
     "askInformation",
     "recordAnswers",
     "closeInformation",
@@ -385,22 +387,69 @@ fn document<'t>(r: &mut Reading<'t>, mut s: Section<'_, 't>) -> DocumentRule {
 }
 
 fn check<'t>(r: &mut Reading<'t>, mut s: Section<'_, 't>) -> CheckRule {
+    let id = s.text(r, "id");
+    let title = s.texts(r, "title");
+    let source = match s.need(r, "source") {
+        Some(value) => check_source(r, value),
+        None => CheckSource::Officer,
+    };
+    let local = matches!(source, CheckSource::Local(_));
+    let due_working_days = match s.take("due_working_days") {
+        Some(value) if local => {
+            let message = "a local check has `due_working_days`";
+            let line = r.line(value);
+            r.report(Rule::Syntax, line, message, "remove it: it is answered when it is asked");
+            0
+        }
+        Some(value) => r.number(value, "due_working_days").unwrap_or_default(),
+        None if local => 0,
+        None => s.number(r, "due_working_days"),
+    };
+    let mut sends = Vec::new();
+    for (part, line) in s.texts_in_list(r, "sends") {
+        if !PARTS.contains(&part.as_str()) {
+            r.undefined(line, "part of the form", &part, PARTS);
+        }
+        sends.push(part);
+    }
     let rule = CheckRule {
-        id: s.text(r, "id"),
-        title: s.texts(r, "title"),
-        source: match s.need(r, "source") {
-            Some(value) => check_source(r, value),
-            None => CheckSource::Officer,
-        },
-        due_working_days: s.number(r, "due_working_days"),
+        id,
+        title,
+        source,
+        sends,
+        due_working_days,
         blocking: match s.take("blocking") {
             Some(value) => blocking(r, value),
             None => Vec::new(),
         },
+        reasons: s.sections(r, "reason").into_iter().map(|one| check_reason(r, one)).collect(),
         line: s.line,
     };
     s.finish(r);
+    once_each(r, "reason", rule.reasons.iter().map(|one| (one.id.as_str(), one.line)));
     rule
+}
+
+fn check_reason<'t>(r: &mut Reading<'t>, mut s: Section<'_, 't>) -> CheckReason {
+    let means = s.need(r, "means").and_then(|value| {
+        let name = r.text(value, "means")?;
+        let line = r.line(value);
+        choose(r, line, "consequence", &name, &CONSEQUENCES)
+    });
+    let reason = CheckReason {
+        id: s.text(r, "id"),
+        means: means.unwrap_or(Consequence::Ask),
+        title: s.texts(r, "title"),
+        grounds: grounds(r, &mut s),
+        line: s.line,
+    };
+    s.finish(r);
+    reason
+}
+
+fn grounds<'t>(r: &mut Reading<'t>, s: &mut Section<'_, 't>) -> Vec<GroundCode> {
+    let codes = s.texts_in_list(r, "grounds");
+    codes.into_iter().filter_map(|(code, line)| ground(r, line, &code)).collect()
 }
 
 fn check_source<'t>(r: &mut Reading<'t>, value: &Value<'t>) -> CheckSource {
@@ -413,12 +462,21 @@ fn check_source<'t>(r: &mut Reading<'t>, value: &Value<'t>) -> CheckSource {
         ("register", Some(argument)) => {
             CheckSource::Register(r.text(argument, "register").unwrap_or_default())
         }
-        ("officer" | "register", _) => {
-            wrong_argument(r, line, "source", name, "`\"officer\"` or `{ register = \"name\" }`");
+        ("local", Some(argument)) => {
+            let name = r.text(argument, "local").unwrap_or_default();
+            let check = LocalCheck::parse(&name);
+            if check.is_none() {
+                r.undefined(line, "local check", &name, LocalCheck::ALL.map(LocalCheck::name));
+            }
+            CheckSource::Local(check.unwrap_or(LocalCheck::Mrz))
+        }
+        ("officer" | "register" | "local", _) => {
+            let wanted = "`\"officer\"`, `{ register = \"name\" }` or `{ local = \"name\" }`";
+            wrong_argument(r, line, "source", name, wanted);
             CheckSource::Officer
         }
         _ => {
-            r.undefined(line, "source", name, ["officer", "register"]);
+            r.undefined(line, "source", name, ["officer", "register", "local"]);
             CheckSource::Officer
         }
     }
@@ -669,11 +727,7 @@ fn transition<'t>(r: &mut Reading<'t>, mut s: Section<'_, 't>, names: &Names) ->
             .into_iter()
             .filter_map(|(name, line)| command(r, line, &name))
             .collect(),
-        grounds: s
-            .texts_in_list(r, "grounds")
-            .into_iter()
-            .filter_map(|(code, line)| ground(r, line, &code))
-            .collect(),
+        grounds: grounds(r, &mut s),
         basis: s.maybe_text(r, "basis").unwrap_or_default(),
         line: s.line,
     };
@@ -817,6 +871,7 @@ fn plain_effect(name: &str) -> Option<Effect> {
         "openChecks" => Effect::OpenChecks,
         "recordFinding" => Effect::RecordFinding,
         "overrideFinding" => Effect::OverrideFinding,
+        "repeatCheck" => Effect::RepeatCheck,
         "askInformation" => Effect::AskInformation,
         "recordAnswers" => Effect::RecordAnswers,
         "closeInformation" => Effect::CloseInformation,

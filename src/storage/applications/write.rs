@@ -204,6 +204,7 @@ impl<'a> Statement<'a> {
                 Change::ChecksOpened { .. }
                     | Change::FindingRecorded { .. }
                     | Change::FindingOverridden { .. }
+                    | Change::CheckRepeated { .. }
             )
         })
         .then(|| check_rows(event, after));
@@ -332,6 +333,7 @@ fn check_rows(event: &Event, after: &crate::domain::application::Application) ->
             Change::FindingRecorded { check, .. } | Change::FindingOverridden { check, .. } => {
                 check == id
             }
+            Change::CheckRepeated { check } => check.id == id,
             _ => false,
         })
     };

@@ -22,7 +22,7 @@ use propusk::domain::workflow::engine::{
 use propusk::domain::workflow::proof;
 use uuid::Uuid;
 
-use super::office::{form, rulebook, start};
+use super::office::{finding, form, rulebook, start};
 
 /// How long a lease lasts here.
 pub const LEASE: TimeDelta = TimeDelta::minutes(30);
@@ -74,6 +74,7 @@ impl Bench {
             lease: LEASE,
             registers: &NO_REGISTERS,
             other_open: false,
+            twins: &[],
             supplies: Supplies {
                 event: self.ids.new_id(),
                 charge: self.ids.new_id(),
@@ -190,8 +191,7 @@ impl Case<'_> {
         let ids: Vec<String> = self.application.checks.iter().map(|one| one.id.clone()).collect();
         for (index, check) in ids.iter().enumerate() {
             let outcome = if index == 0 { Outcome::Hit } else { Outcome::Clear };
-            let command = Command::RecordFinding { check: check.clone(), outcome, note: None };
-            self.give(&command, &giver(CommandName::RecordFinding));
+            self.give(&finding(check, outcome), &giver(CommandName::RecordFinding));
         }
         let command =
             Command::OverrideFinding { check: ids[0].clone(), reason: "a namesake".into() };
@@ -205,14 +205,13 @@ impl Case<'_> {
         }
         if transition.command == CommandName::OverrideFinding {
             let check = self.application.checks[0].id.clone();
-            let command = Command::RecordFinding { check, outcome: Outcome::Hit, note: None };
-            self.give(&command, &case_giver(CommandName::RecordFinding));
+            self.give(&finding(&check, Outcome::Hit), &case_giver(CommandName::RecordFinding));
         }
         let party = transition.actors[0];
         let actor = match party {
             Party::Applicant => self.applicant.clone(),
             Party::Timer => Actor::Timer,
-            Party::Register => Actor::Register { name: "borderCrossings".into() },
+            Party::Register => Actor::Register { name: REGISTER.into() },
             Party::Payments | Party::Officer | Party::SeniorOfficer => giver(transition.command),
         };
         if party == Party::Timer {
@@ -287,11 +286,10 @@ pub fn commands(
         ("withdraw", Command::Withdraw { reason: None }),
         ("refuseIntake", Command::RefuseIntake { grounds: grounds("I01"), reason: said() }),
         ("accept", Command::Accept),
-        (
-            "recordFinding",
-            Command::RecordFinding { check: check.clone(), outcome: Outcome::Clear, note: None },
-        ),
-        ("overrideFinding", Command::OverrideFinding { check, reason: said() }),
+        ("recordFinding", finding(&check, Outcome::Clear)),
+        ("recordFinding of the register", of_the_register()),
+        ("overrideFinding", Command::OverrideFinding { check: check.clone(), reason: said() }),
+        ("repeatCheck", Command::RepeatCheck { check, reason: said() }),
         ("requestInformation", ask(today + Days::new(10))),
         ("answerInformation", Command::AnswerInformation { answers: open.clone() }),
         (
@@ -323,9 +321,11 @@ pub fn commands(
             "proposeAnnulment on a ground of intake",
             Command::ProposeAnnulment { grounds: grounds("I01"), reason: said() },
         ),
+        ("recordFinding of an unknown check", finding("weather", Outcome::Clear)),
+        ("recordFinding for an unknown reason", hit_for("weather")),
         (
-            "recordFinding of an unknown check",
-            Command::RecordFinding { check: "weather".into(), outcome: Outcome::Clear, note: None },
+            "repeatCheck of an unknown check",
+            Command::RepeatCheck { check: "weather".into(), reason: said() },
         ),
         ("requestInformation until today", ask(today)),
         (
@@ -335,6 +335,31 @@ pub fn commands(
         ("recordPayment for another UIN", pay(Uin::compose("188", 777), 100)),
     ]);
     all.into_iter().map(|(label, command)| (label.to_owned(), command)).collect()
+}
+
+/// The register whose check both tracks have.
+pub const REGISTER: &str = "controlledPersons";
+
+/// What it answers.
+fn of_the_register() -> Command {
+    Command::RecordFinding {
+        check: "entryBan".into(),
+        outcome: Outcome::Clear,
+        reason: None,
+        note: None,
+        digest: Some("ab".repeat(32)),
+    }
+}
+
+/// A hit of its check for a reason.
+pub fn hit_for(reason: &str) -> Command {
+    Command::RecordFinding {
+        check: "entryBan".into(),
+        outcome: Outcome::Hit,
+        reason: Some(reason.into()),
+        note: None,
+        digest: None,
+    }
 }
 
 /// The commands that only the timer gives.

@@ -4,10 +4,13 @@ use chrono::{Days, NaiveDate};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Context, Misfit, Rejection, Step, deadlines};
+use super::{
+    ALREADY_ANSWERED, ANSWER_STANDS, Blocked, Context, Misfit, Rejection, Step, deadlines,
+};
 use crate::domain::actor::Actor;
 use crate::domain::application::{Application, Decision, InformationItem, Proposal};
-use crate::domain::checks::{Check, Finding, Override, blocking};
+use crate::domain::checks::local::{self, Scene};
+use crate::domain::checks::{Check, Finding, Outcome, Override, blocking, of_outcome};
 use crate::domain::clock::StatutoryClock;
 use crate::domain::event::{Act, Change, Event, Job, Scheduled};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Payment, Uin};
@@ -15,19 +18,25 @@ use crate::domain::ground::Grounds;
 use crate::domain::permit::{Permit, PermitNumber, PermitStatus, add_months};
 use crate::domain::queue::Work;
 use crate::domain::workflow::command::Command;
-use crate::domain::workflow::definition::{CommandName, Effect, PermitTerm, Transition};
+use crate::domain::workflow::definition::{
+    CheckRule, CheckSource, CommandName, Consequence, Effect, PermitTerm, Transition,
+};
 
 /// The administrator's code in a UIN: the Ministry of the Interior (domain.md 9.1).
 const ADMINISTRATOR: &str = "188";
 
 /// An event being written, and the application as it stands so far.
-struct Draft<'a> {
+struct Draft<'a, 'c> {
     event: Event,
     after: Application,
     messages: Vec<String>,
+    /// What registers are to be asked.
+    questions: Vec<Job>,
+    /// Keys of jobs that are pointless now.
+    pointless: Vec<String>,
     command: &'a Command,
     transition: &'a Transition,
-    context: &'a Context<'a>,
+    context: &'a Context<'c>,
 }
 
 /// Takes a transition whose guards hold.
@@ -54,6 +63,8 @@ pub(super) fn take(
         event,
         after: application.clone(),
         messages: Vec::new(),
+        questions: Vec::new(),
+        pointless: Vec::new(),
         command,
         transition,
         context,
@@ -77,7 +88,7 @@ pub(super) fn take(
     draft.finish(application, moved)
 }
 
-impl Draft<'_> {
+impl<'c> Draft<'_, 'c> {
     fn change(&mut self, change: Change) -> Result<(), Rejection> {
         self.after
             .change(&self.event, &change)
@@ -112,6 +123,7 @@ impl Draft<'_> {
             Effect::OpenChecks => self.open_checks(),
             Effect::RecordFinding => self.record_finding(),
             Effect::OverrideFinding => self.override_finding(),
+            Effect::RepeatCheck => self.repeat_check(),
             Effect::AskInformation => self.ask(),
             Effect::RecordAnswers => self.answer(),
             Effect::CloseInformation => self.change(Change::InformationClosed),
@@ -255,7 +267,88 @@ impl Draft<'_> {
             })
             .collect::<Result<Vec<_>, crate::domain::calendar::MissingYear>>()
             .map_err(|missing| Rejection::RuleMissing(missing.to_string()))?;
-        self.change(Change::ChecksOpened { checks })
+        self.change(Change::ChecksOpened { checks })?;
+        let rules = &self.context.definition.checks;
+        rules.iter().try_for_each(|rule| self.pose(rule, 1))
+    }
+
+    /// Puts a check to whom it is for: the engine answers a local one at once, a register is asked by a job; an officer
+    /// finds his in the queue.
+    fn pose(&mut self, rule: &CheckRule, round: u32) -> Result<(), Rejection> {
+        match &rule.source {
+            CheckSource::Officer => Ok(()),
+            CheckSource::Register(register) => {
+                if self.context.registers.contains(register) {
+                    self.questions.push(Job::AskRegister {
+                        application: self.after.id,
+                        check: rule.id.clone(),
+                        round,
+                        register: register.clone(),
+                    });
+                }
+                Ok(())
+            }
+            CheckSource::Local(check) => {
+                let handed_in = self.after.submitted_at.unwrap_or(self.event.at);
+                let found = local::find(
+                    *check,
+                    &Scene {
+                        form: &self.after.form,
+                        handed_in_on: self.context.local_date(handed_in),
+                        today: self.context.today(),
+                        definition: self.context.definition,
+                        grounds: &self.context.rules.grounds,
+                        twins: self.context.twins,
+                    },
+                );
+                let known = found.reason.filter(|reason| rule.reason(reason).is_some());
+                let finding = Finding {
+                    outcome: found.outcome,
+                    answered_at: self.event.at,
+                    answered_by: None,
+                    note: found.note,
+                    reason: known.map(str::to_owned),
+                    digest: None,
+                };
+                self.change(Change::FindingRecorded { check: rule.id.clone(), finding })
+            }
+        }
+    }
+
+    fn repeat_check(&mut self) -> Result<(), Rejection> {
+        let Command::RepeatCheck { check, .. } = self.command else {
+            return Err(Rejection::RuleMissing("the command repeats no check".into()));
+        };
+        let round = self.known_check(check)?.round;
+        let rule = self.check_rule(check)?;
+        let due_on = self
+            .context
+            .rules
+            .calendar
+            .add_working_days(self.context.today(), rule.due_working_days)
+            .map_err(|missing| Rejection::RuleMissing(missing.to_string()))?;
+        if let CheckSource::Register(register) = &rule.source {
+            let (application, register) = (self.after.id, register.clone());
+            let earlier = Job::AskRegister { application, check: check.clone(), round, register };
+            self.pointless.push(earlier.key());
+        }
+        let asked = Check {
+            id: check.clone(),
+            asked_at: self.event.at,
+            due_on,
+            finding: None,
+            overridden: None,
+            round: round + 1,
+        };
+        self.change(Change::CheckRepeated { check: asked })?;
+        self.pose(rule, round + 1)
+    }
+
+    fn check_rule(&self, check: &str) -> Result<&'c CheckRule, Rejection> {
+        self.context
+            .definition
+            .check(check)
+            .ok_or_else(|| Rejection::RuleMissing(format!("the check '{check}' is not defined")))
     }
 
     fn known_check(&self, check: &str) -> Result<&Check, Rejection> {
@@ -271,19 +364,34 @@ impl Draft<'_> {
     }
 
     fn record_finding(&mut self) -> Result<(), Rejection> {
-        let Command::RecordFinding { check, outcome, note } = self.command else {
+        let Command::RecordFinding { check, outcome, reason, note, digest } = self.command else {
             return Err(Rejection::RuleMissing("the command carries no finding".into()));
         };
-        self.known_check(check)?;
+        let known = self.known_check(check)?.clone();
+        let rule = self.check_rule(check)?;
         let finding = Finding {
             outcome: *outcome,
             answered_at: self.event.at,
             answered_by: self.event.actor.account(),
             note: note.clone(),
-            reason: None,
-            digest: None,
+            reason: reason.clone(),
+            digest: digest.clone(),
         };
-        self.change(Change::FindingRecorded { check: check.clone(), finding })
+        reason_fits(rule, &finding)?;
+        if let Actor::Register { name } = &self.event.actor {
+            register_may_answer(rule, name, &known, &finding)?;
+        } else {
+            officer_may_answer(rule, &known, &finding)?;
+        }
+        // What was set aside stays so when a register only says the same again.
+        let aside = known.overridden.filter(|_| {
+            finding.answered_by.is_none()
+                && known.finding.is_some_and(|had| says_the_same(&had, &finding))
+        });
+        self.change(Change::FindingRecorded { check: check.clone(), finding })?;
+        aside.map_or(Ok(()), |overridden| {
+            self.change(Change::FindingOverridden { check: check.clone(), overridden })
+        })
     }
 
     fn override_finding(&mut self) -> Result<(), Rejection> {
@@ -292,7 +400,7 @@ impl Draft<'_> {
         };
         let known = self.known_check(check)?;
         let blocks = self.context.definition.check(check).is_some_and(|rule| {
-            known.finding.as_ref().is_some_and(|found| blocking(rule, found.outcome).is_some())
+            known.finding.as_ref().is_some_and(|found| blocking(rule, found).is_some())
         });
         if !blocks {
             return Err(Rejection::Misfits(vec![Misfit {
@@ -532,6 +640,7 @@ impl Draft<'_> {
         let mut schedule =
             if dates_moved { deadlines::schedule(&self.after, self.context)? } else { Vec::new() };
         let mut call_off = if moved { deadlines::keys(before, self.context) } else { Vec::new() };
+        call_off.extend(self.pointless);
         call_off.retain(|key| !schedule.iter().any(|scheduled| scheduled.job.key() == *key));
         schedule.extend(self.messages.iter().map(|message| Scheduled {
             job: Job::Mail {
@@ -541,10 +650,94 @@ impl Draft<'_> {
             },
             run_at: self.event.at,
         }));
+        let run_at = self.event.at;
+        schedule.extend(self.questions.into_iter().map(|job| Scheduled { job, run_at }));
         let mut after = self.after;
         after.version = self.event.seq;
         let work = Work::of(&after, self.context);
         let open_checks = super::open_checks(&after, self.context);
         Ok(Step { event: self.event, after, work, open_checks, schedule, call_off })
     }
+}
+
+/// Refuses a reason that the definition does not list for the check, and one for an answer that blocks nothing.
+fn reason_fits(rule: &CheckRule, finding: &Finding) -> Result<(), Rejection> {
+    let Some(reason) = &finding.reason else { return Ok(()) };
+    let misfit = |code, detail| {
+        Err(Rejection::Misfits(vec![Misfit { pointer: "/reason".into(), code, detail }]))
+    };
+    if rule.reason(reason).is_none() {
+        let known: Vec<&str> = rule.reasons.iter().map(|one| one.id.as_str()).collect();
+        let detail = format!("The reasons of the check '{}' are: {}.", rule.id, known.join(", "));
+        return misfit("unknown-reason", detail);
+    }
+    if of_outcome(rule, finding.outcome).is_none() {
+        let outcome = finding.outcome.name();
+        let detail =
+            format!("The answer '{outcome}' stands in nobody's way; leave the reason out.");
+        return misfit("reason-without-need", detail);
+    }
+    Ok(())
+}
+
+/// Tells whether two findings say the same, whoever says it.
+fn says_the_same(one: &Finding, other: &Finding) -> bool {
+    one.outcome == other.outcome && one.reason == other.reason
+}
+
+/// An officer replaces answers; one that speaks for refusing, and is not his own, a senior officer sets aside.
+fn officer_may_answer(rule: &CheckRule, known: &Check, new: &Finding) -> Result<(), Rejection> {
+    let refuse = Some(Consequence::Refuse);
+    let own = known.finding.as_ref().is_some_and(|had| had.answered_by == new.answered_by);
+    if own || known.stands_in_the_way(rule) != refuse || blocking(rule, new) == refuse {
+        return Ok(());
+    }
+    Err(Rejection::Blocked(vec![Blocked::of_check(
+        "overrideNeeded",
+        &known.id,
+        format!(
+            "The answer to '{}' speaks for refusing. Ask again with repeatCheck, or let a senior officer set it \
+             aside with overrideFinding.",
+            known.id
+        ),
+    )]))
+}
+
+/// A register answers its own checks, once for all. What it says against the applicant always counts; it never clears
+/// what an officer holds against him, and that it did not answer takes the place of no answer.
+fn register_may_answer(
+    rule: &CheckRule,
+    register: &str,
+    known: &Check,
+    new: &Finding,
+) -> Result<(), Rejection> {
+    let blocked = |guard, detail: &str| {
+        Err(Rejection::Blocked(vec![Blocked::of_check(guard, &known.id, detail.to_owned())]))
+    };
+    if rule.register() != Some(register) {
+        return Err(Rejection::Misfits(vec![Misfit {
+            pointer: "/check".into(),
+            code: "not-its-check",
+            detail: format!("The register '{register}' is not asked by the check '{}'.", known.id),
+        }]));
+    }
+    let Some(had) = &known.finding else { return Ok(()) };
+    if had.answered_by.is_none() && had.digest == new.digest && says_the_same(had, new) {
+        return blocked(ALREADY_ANSWERED, "This very answer was taken before.");
+    }
+    let silent = |finding: &Finding| matches!(finding.outcome, Outcome::Error | Outcome::TimedOut);
+    if silent(new) && !silent(had) {
+        return blocked(
+            ANSWER_STANDS,
+            "There is an answer; that the register gave none changes nothing.",
+        );
+    }
+    let officers = had.answered_by.is_some() && blocking(rule, had).is_some();
+    if officers && blocking(rule, new).is_none() {
+        return blocked(
+            ANSWER_STANDS,
+            "An officer's answer that blocks is not cleared by a register.",
+        );
+    }
+    Ok(())
 }

@@ -12,11 +12,18 @@ use crate::domain::permit::add_months;
 use crate::domain::workflow::command::Command;
 use crate::domain::workflow::definition::{Guard, Transition};
 
+/// Blocks a register's answer that was taken before.
+pub const ALREADY_ANSWERED: &str = "alreadyAnswered";
+
+/// Blocks a register's answer that does not take the place of the one there is.
+pub const ANSWER_STANDS: &str = "answerStands";
+
 /// One thing that stands in the way of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Blocked {
-    /// The guard's name; besides those of definitions `fourEyes` and `claimed`.
+    /// The guard's name; besides those of definitions `fourEyes`, `claimed`, `overrideNeeded`, and for registers
+    /// [`ALREADY_ANSWERED`] and [`ANSWER_STANDS`].
     pub guard: &'static str,
     /// What to do about it, in one sentence.
     pub detail: String,
@@ -36,6 +43,11 @@ impl Blocked {
             &Guard::NoOtherOpenApplication,
             "Another application of the same person is under way; wait for its end or withdraw it.",
         )
+    }
+
+    /// Says what stands in the way of an answer to a check.
+    pub(super) fn of_check(guard: &'static str, check: &str, detail: String) -> Self {
+        Self { guard, detail, parts: vec![check.to_owned()] }
     }
 
     /// Says that a colleague holds the application.

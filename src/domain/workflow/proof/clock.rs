@@ -175,6 +175,7 @@ fn pass(
             | Effect::OpenChecks
             | Effect::RecordFinding
             | Effect::OverrideFinding
+            | Effect::RepeatCheck
             | Effect::AskInformation
             | Effect::RecordAnswers
             | Effect::CloseInformation
