@@ -32,6 +32,7 @@ use crate::domain::workflow::embedded::FILES;
 use crate::error::{Error, Result};
 use crate::notify::{Composer, Mailer};
 use crate::storage::{Db, DbOptions};
+use crate::worker::alerts::AlertHandler;
 use crate::worker::documents::DocumentsHandler;
 use crate::worker::leaving::LeavingHandler;
 use crate::worker::mail::{MailHandler, StoredCases};
@@ -279,6 +280,13 @@ pub fn worker(app: &App) -> Result<Worker> {
         Composer::new(&app.public_url)?,
         app.mailer.clone(),
     );
+    let alert = AlertHandler::new(
+        app.db.clone(),
+        Arc::clone(&app.clock),
+        Arc::new(StoredCases::new(app.db.clone(), Arc::clone(app.casework.rules()))),
+        Composer::new(&app.public_url)?,
+        app.mailer.clone(),
+    );
     let timer = TimerHandler::new(Arc::new(app.casework.clone()));
     let leaving = LeavingHandler::new(app.casework.clone());
     let documents = DocumentsHandler::new(app.db.clone(), app.blobs.clone());
@@ -288,6 +296,7 @@ pub fn worker(app: &App) -> Result<Worker> {
         Arc::clone(&app.clock),
         Handlers {
             timer: Arc::new(timer),
+            alert: Arc::new(alert),
             mail: Arc::new(mail),
             leaving: Arc::new(leaving),
             documents: Arc::new(documents),

@@ -20,6 +20,7 @@ pub use mailer::{Delivery, MailError, Mailer};
 use texts::{Language, Texts};
 
 use crate::domain::application::{Application, Decision, InformationItem, InformationKind};
+use crate::domain::event::Alert;
 use crate::domain::fee::{Charge, ChargeStatus};
 use crate::domain::form::Person;
 use crate::domain::ground::{GroundCode, Grounds};
@@ -125,6 +126,49 @@ impl Composer {
         })
     }
 
+    /// Writes to an account of the office that `alert` is so of `case`; nothing of the applicant but the reference.
+    ///
+    /// # Errors
+    /// [`NoEmail::Overtaken`] when it is no longer so.
+    pub fn alert(
+        &self,
+        case: &Case,
+        alert: Alert,
+        (account, address): (Uuid, &str),
+        language: &str,
+        event: Uuid,
+        at: DateTime<Utc>,
+    ) -> Result<Email, NoEmail> {
+        let application = &case.application;
+        let language = self.texts.language(language);
+        let to = EmailAddress::parse(address).map_err(|_| NoEmail::NoAddress)?;
+        let mut args = reference(application);
+        let (subject, body) = match (alert, application.due_on) {
+            _ if application.phase == Phase::Closed => return Err(NoEmail::Overtaken),
+            (Alert::DueSoon, Some(due)) if application.decision.is_none() => {
+                args.set("due", language.date(due)?);
+                ("alert-due-soon-subject", "alert-due-soon-body")
+            }
+            (Alert::Overdue, _) if application.escalated_at.is_some() => {
+                ("alert-overdue-subject", "alert-overdue-body")
+            }
+            _ => return Err(NoEmail::Overtaken),
+        };
+        args.set("unit", line(&case.unit_title));
+        args.set("link", format!("{}/v1/applications/{}", self.public_url, application.id));
+        let parts = [body, "alert-link", "automatic"].map(|key| language.text(key, &args));
+        let mut body = parts.into_iter().collect::<Result<Vec<_>>>()?.join("\n\n");
+        body.push('\n');
+        Ok(Email {
+            message_id: format!("{event}.{}.{account}@{}", alert.name(), self.host),
+            subject: language.text(subject, &args)?,
+            body,
+            language: language.name,
+            to,
+            at,
+        })
+    }
+
     fn about(&self, case: &Case, language: Language<'_>) -> Result<String> {
         let application = &case.application;
         let track = case.definition.title.get(language.name).map_or(&*application.track, |t| t);
@@ -150,6 +194,14 @@ fn write(
     let over = application.phase == Phase::Closed;
     match message {
         "accepted" if over || application.decision.is_some() => Err(NoEmail::Overtaken),
+        "dateChanged" => match application.due_on {
+            Some(due) if application.decision.is_none() && !over => {
+                let mut args = FluentArgs::new();
+                args.set("due", language.date(due)?);
+                Ok(("date-changed-subject", vec![language.text("date-changed-body", &args)?]))
+            }
+            Some(_) | None => Err(NoEmail::Overtaken),
+        },
         "accepted" => Ok(("accepted-subject", vec![accepted(application, language)?])),
         "informationRequested" => Ok(("information-requested-subject", asked(case, language)?)),
         "reminder" => Ok(("reminder-subject", reminder(case, language)?)),

@@ -5,6 +5,7 @@
 //! itself. Any number of processes may run a [`Worker`]. Look next at [`timer`] and [`mail`], and at [`retention`] for
 //! what is done once a day.
 
+pub mod alerts;
 pub mod documents;
 pub mod leaving;
 pub mod mail;
@@ -34,7 +35,7 @@ use crate::storage::{Db, accounts, applications};
 use crate::telemetry::chain;
 
 /// The kinds of jobs that this version can run.
-const KINDS: [&str; 4] = ["timer", "mail", "releaseClaims", "deleteDocuments"];
+const KINDS: [&str; 5] = ["timer", "alert", "mail", "releaseClaims", "deleteDocuments"];
 
 /// How long done jobs are kept, to look up what happened.
 const KEEP_DONE: TimeDelta = TimeDelta::days(30);
@@ -80,6 +81,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Handlers {
     /// For [`Job::Timer`].
     pub timer: Arc<dyn Handler>,
+    /// For [`Job::Alert`].
+    pub alert: Arc<dyn Handler>,
     /// For [`Job::Mail`].
     pub mail: Arc<dyn Handler>,
     /// For [`Job::ReleaseClaims`].
@@ -92,6 +95,7 @@ impl Handlers {
     fn of(&self, job: &Job) -> &dyn Handler {
         match job {
             Job::Timer { .. } => &*self.timer,
+            Job::Alert { .. } => &*self.alert,
             Job::Mail { .. } => &*self.mail,
             Job::ReleaseClaims { .. } => &*self.leaving,
             Job::AskRegister { .. } => &NotHere,

@@ -19,7 +19,9 @@ use super::extract::{
 use super::form::FormBody;
 use super::page::{Page, PageQuery};
 use super::reading::{PurposeHeader, Read, Reading};
-use super::views::{AccessPage, AccessView, ApplicationView, HistoryView, SummaryView};
+use super::views::{
+    AccessPage, AccessView, ApplicationView, ExtensionView, HistoryView, SummaryView,
+};
 use crate::app::App;
 use crate::auth::access::{Access, Applicant, ApplicantOrOffice, Caller, CaseReader};
 use crate::casework::{Ask, Seen};
@@ -115,8 +117,14 @@ pub struct SuspensionView {
 pub struct ClockView {
     /// The day of acceptance; day one is the next working day.
     pub started_on: NaiveDate,
-    /// Length in working days.
+    /// Length in working days, without an extension.
     pub working_days: u32,
+    /// By how much the term was made longer, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extension: Option<ExtensionView>,
+    /// The date without the extension; absent while the clock stands still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_due_on: Option<NaiveDate>,
     /// The rule in words.
     #[schema(max_length = 500)]
     pub rule: String,
@@ -494,8 +502,16 @@ fn clock_view(seen: &Seen<'_>) -> Result<ClockView> {
     let clock = seen.application.clock.as_ref().ok_or_else(Error::not_found)?;
     let calendar = &seen.rules.calendar;
     let missing = |error| Error::internal("the calendar lacks a year", error);
-    let Explanation { started_on, length, rule, due_on, suspensions, days } =
-        clock.explain(calendar).map_err(missing)?;
+    let Explanation {
+        started_on,
+        length,
+        extension,
+        standard_due_on,
+        rule,
+        due_on,
+        suspensions,
+        days,
+    } = clock.explain(calendar).map_err(missing)?;
     let running = clock.stopped_on.is_none() && due_on.is_some();
     let working_days_left = running
         .then(|| clock.working_days_left(seen.today, calendar).map_err(missing))
@@ -503,6 +519,8 @@ fn clock_view(seen: &Seen<'_>) -> Result<ClockView> {
     Ok(ClockView {
         started_on,
         working_days: length,
+        extension: extension.as_ref().map(Into::into),
+        standard_due_on,
         rule,
         basis: seen.definition.clock.basis.clone(),
         due_on,

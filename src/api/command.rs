@@ -30,6 +30,10 @@ pub enum CommandRequest {
     RefuseIntake(GroundsRequest),
     /// An officer takes it in: the statutory clock starts.
     Accept(Empty),
+    /// A senior officer makes the statutory term longer, once.
+    ExtendClock(ExtensionRequest),
+    /// A senior officer takes the extension back.
+    WithdrawExtension(RejectRequest),
     /// An officer records the answer to a check.
     RecordFinding(FindingRequest),
     /// A senior officer sets a blocking answer aside.
@@ -57,11 +61,13 @@ pub enum CommandRequest {
 }
 
 /// The names of the commands that a person can give.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "submit",
     "withdraw",
     "refuseIntake",
     "accept",
+    "extendClock",
+    "withdrawExtension",
     "recordFinding",
     "overrideFinding",
     "repeatCheck",
@@ -103,6 +109,28 @@ pub struct GroundsRequest {
     #[validate(length(min = 1, max = 2000))]
     #[schema(min_length = 1, max_length = 2000, example = "The certificate was never issued.")]
     pub reason: String,
+}
+
+/// By how much the statutory term is made longer.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExtensionRequest {
+    /// By so many working days; the track says how many at most.
+    #[validate(range(min = 1, max = 250))]
+    #[schema(minimum = 1, maximum = 250, example = 5)]
+    pub working_days: u32,
+    /// Why, in words that the applicant can read.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(
+        min_length = 1,
+        max_length = 2000,
+        example = "The register of another country has to be asked."
+    )]
+    pub reason: String,
+    /// The article that allows it.
+    #[validate(length(min = 1, max = 300))]
+    #[schema(min_length = 1, max_length = 300, example = "Order 4 of the ministry, section 12")]
+    pub basis: String,
 }
 
 /// What an answer to a check can be.
@@ -320,6 +348,14 @@ impl Commanded {
             "proposeAnnulment" => {
                 let (grounds, reason) = grounds(rest)?;
                 Command::ProposeAnnulment { grounds, reason }
+            }
+            "extendClock" => {
+                let ExtensionRequest { working_days, reason, basis } = part(rest)?;
+                Command::ExtendClock { working_days, reason, basis }
+            }
+            "withdrawExtension" => {
+                let RejectRequest { reason } = part(rest)?;
+                Command::WithdrawExtension { reason }
             }
             "recordFinding" => {
                 let FindingRequest { check, outcome, reason, note } = part(rest)?;

@@ -23,7 +23,7 @@ use crate::domain::calendar::Calendar;
 use crate::domain::clock::StatutoryClock;
 use crate::domain::permit::{PermitNumber, PermitStatus};
 use crate::domain::reference::Reference;
-use crate::domain::workflow::definition::{CheckSource, Definition, FeePosition};
+use crate::domain::workflow::definition::{COMPLAINTS, CheckSource, Definition, FeePosition};
 use crate::domain::workflow::diagram;
 use crate::domain::workflow::engine::{Bases, act_by};
 use crate::error::{Error, Result};
@@ -89,6 +89,43 @@ pub struct StatusView {
     pub clock_stopped: bool,
     /// Whether the promised date has passed without a decision.
     pub overdue: bool,
+    /// By how much the office has made the term longer; absent when it has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extension: Option<PublicExtensionView>,
+    /// That the promise was broken, and how to complain; absent while it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub complaint: Option<ComplaintView>,
+}
+
+/// By how much the office has made the term longer.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PublicExtensionView {
+    /// By so many working days.
+    #[schema(minimum = 1, example = 5)]
+    pub working_days: u32,
+    /// The article that it names.
+    #[schema(max_length = 300)]
+    pub basis: String,
+    /// When.
+    pub on: NaiveDate,
+    /// The date that was promised before; absent while the clock stands still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_due_on: Option<NaiveDate>,
+}
+
+/// How to complain of a broken promise.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ComplaintView {
+    /// The date that was promised.
+    pub promised_on: NaiveDate,
+    /// That the promise was broken, and how to complain.
+    #[schema(max_length = 1000)]
+    pub detail: String,
+    /// What one can complain of, what is at hand first.
+    #[schema(max_items = 7, example = json!(["lateService"]))]
+    pub types: &'static [&'static str],
 }
 
 /// The second factor of a look-up.
@@ -464,7 +501,9 @@ impl Stand<'_> {
         let words = wording(definition, self.state, language);
         let running = self.clock.is_some_and(|clock| clock.stopped_on.is_none());
         let due_on = self.due_on.filter(|_| running);
+
         let today = self.now.with_timezone(&self.time_zone).date_naive();
+        let late = due_on.filter(|due| *due < today);
         let bases = Bases {
             since: self.since.with_timezone(&self.time_zone).date_naive(),
             due_on,
@@ -487,7 +526,20 @@ impl Stand<'_> {
             act_by: definition.state(self.state).and_then(|one| act_by(one, bases, calendar)),
             clock_stopped: running
                 && self.clock.is_some_and(|clock| clock.suspended_since().is_some()),
-            overdue: due_on.is_some_and(|due| due < today),
+            overdue: late.is_some(),
+            extension: self.clock.filter(|_| running).and_then(|clock| {
+                clock.extension.as_ref().map(|extension| PublicExtensionView {
+                    working_days: extension.working_days,
+                    basis: extension.basis.clone(),
+                    on: extension.on,
+                    standard_due_on: clock.standard_due_on(calendar).ok().flatten(),
+                })
+            }),
+            complaint: late.map(|promised_on| ComplaintView {
+                promised_on,
+                detail: text(&definition.complaint.how, language),
+                types: &COMPLAINTS,
+            }),
         }
     }
 }

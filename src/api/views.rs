@@ -10,6 +10,7 @@ use super::form::FormBody;
 use crate::casework::Seen;
 use crate::domain::application::{Decision, InformationItem, Note};
 use crate::domain::checks::{Check, blocking, supported_grounds};
+use crate::domain::clock::Extension;
 use crate::domain::event::Event;
 use crate::domain::fee::{Charge, ChargeStatus, Money};
 use crate::domain::ground::Grounds;
@@ -346,6 +347,34 @@ impl From<&Permit> for PermitView {
     }
 }
 
+/// By how much the statutory term was made longer.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExtensionView {
+    /// By so many working days.
+    #[schema(minimum = 1, example = 5)]
+    pub working_days: u32,
+    /// Why.
+    #[schema(max_length = 2000)]
+    pub reason: String,
+    /// The article that allows it.
+    #[schema(max_length = 300)]
+    pub basis: String,
+    /// When.
+    pub on: NaiveDate,
+}
+
+impl From<&Extension> for ExtensionView {
+    fn from(extension: &Extension) -> Self {
+        Self {
+            working_days: extension.working_days,
+            reason: extension.reason.clone(),
+            basis: extension.basis.clone(),
+            on: extension.on,
+        }
+    }
+}
+
 /// A lease that an officer holds.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -495,6 +524,9 @@ pub struct ApplicationView {
     /// The date that the law promises; absent before acceptance, while the clock stands still, and after the decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_on: Option<NaiveDate>,
+    /// The date that the law would promise had the term not been extended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standard_due_on: Option<NaiveDate>,
     /// The last day on which the applicant can do what the state waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub act_by: Option<NaiveDate>,
@@ -628,6 +660,9 @@ impl ApplicationView {
             state_since: application.state_since,
             submitted_at: application.submitted_at,
             due_on,
+            standard_due_on: application
+                .standard_due_on
+                .filter(|date| due_on.is_some_and(|due| due != *date)),
             act_by: definition.state(&application.state).and_then(|state| {
                 act_by(
                     state,

@@ -127,6 +127,24 @@ impl Calendar {
         Ok(date)
     }
 
+    /// Gives the `n`-th working day before `end`.
+    ///
+    /// With `n` zero it gives `end` itself, worked or not.
+    ///
+    /// # Errors
+    ///
+    /// [`MissingYear`] when the count runs into a year that is not loaded.
+    pub fn sub_working_days(&self, end: NaiveDate, n: u32) -> Result<NaiveDate, MissingYear> {
+        let mut date = end;
+        for _ in 0..n {
+            date = date.pred_opt().ok_or(MissingYear { year: date.year() - 1 })?;
+            while !self.is_working_day(date)? {
+                date = date.pred_opt().ok_or(MissingYear { year: date.year() - 1 })?;
+            }
+        }
+        Ok(date)
+    }
+
     /// Counts the working days after `from` up to and including `to`; none when `to` is not after `from`.
     ///
     /// So `working_days_between(start, add_working_days(start, n))` is `n`.

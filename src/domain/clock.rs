@@ -10,6 +10,7 @@
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::domain::calendar::{Calendar, DayKind, MissingYear, next_day};
 
@@ -25,9 +26,28 @@ pub struct StatutoryClock {
     pub suspensions: Vec<Suspension>,
     /// The local date of the decision; `None` while it is awaited.
     pub stopped_on: Option<NaiveDate>,
+    /// The term made longer; `None` while it has its usual length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<Extension>,
     /// The working days of the term that were used up when it stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<u32>,
+}
+
+/// Holds by how much a term was made longer, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Extension {
+    /// By so many working days.
+    pub working_days: u32,
+    /// Why.
+    pub reason: String,
+    /// The article that allows it.
+    pub basis: String,
+    /// Who said so.
+    pub by: Uuid,
+    /// The local date.
+    pub on: NaiveDate,
 }
 
 /// Holds one interval in which the clock stands still: the days after `from`, up to and including `to`.
@@ -66,6 +86,17 @@ pub enum ClockError {
         /// The day of the decision.
         on: NaiveDate,
     },
+    /// The term was extended already.
+    #[error("The term was extended by {days} working days on {on}; it can be extended once.")]
+    AlreadyExtended {
+        /// By so many working days.
+        days: u32,
+        /// The local date.
+        on: NaiveDate,
+    },
+    /// The term has its usual length.
+    #[error("The term is not extended.")]
+    NotExtended,
     /// The day lies before the last thing that happened to the clock.
     #[error("Give a day that is not before {last}, the last entry of the clock.")]
     BeforeLastEntry {
@@ -110,8 +141,12 @@ pub struct ExplainedDay {
 pub struct Explanation {
     /// The local date of acceptance.
     pub started_on: NaiveDate,
-    /// The term in working days.
+    /// The term in working days, without an extension.
     pub length: u32,
+    /// The extension, if there is one.
+    pub extension: Option<Extension>,
+    /// The last day without the extension; `None` while the clock stands still before it.
+    pub standard_due_on: Option<NaiveDate>,
     /// The rule of counting, in plain words.
     pub rule: String,
     /// The last day of the term; `None` while the clock stands still before it.
@@ -130,7 +165,14 @@ impl StatutoryClock {
     /// Starts a clock of `length` working days on the local date of acceptance.
     #[must_use]
     pub fn start(on: NaiveDate, length: u32) -> Self {
-        Self { started_on: on, length, suspensions: Vec::new(), stopped_on: None, used: None }
+        Self {
+            started_on: on,
+            length,
+            suspensions: Vec::new(),
+            stopped_on: None,
+            extension: None,
+            used: None,
+        }
     }
 
     /// Gives the last day of the term, or `None` while the clock stands still before reaching it.
@@ -141,7 +183,22 @@ impl StatutoryClock {
     ///
     /// [`MissingYear`] when the term runs into a year without a calendar.
     pub fn due_on(&self, calendar: &Calendar) -> Result<Option<NaiveDate>, MissingYear> {
-        self.walk(calendar, |_| {})
+        self.walk(self.term(), calendar, |_| {})
+    }
+
+    /// Gives what [`due_on`](Self::due_on) would give without an extension.
+    ///
+    /// # Errors
+    ///
+    /// As [`due_on`](Self::due_on).
+    pub fn standard_due_on(&self, calendar: &Calendar) -> Result<Option<NaiveDate>, MissingYear> {
+        self.walk(self.length, calendar, |_| {})
+    }
+
+    /// Gives the term in working days, with its extension.
+    #[must_use]
+    pub fn term(&self) -> u32 {
+        self.length + self.extension.as_ref().map_or(0, |extension| extension.working_days)
     }
 
     /// Tells whether the term ended before `today`, or before the decision where there is one.
@@ -168,7 +225,7 @@ impl StatutoryClock {
         calendar: &Calendar,
     ) -> Result<i64, MissingYear> {
         let until = self.until(today);
-        let (mut date, mut left) = (self.started_on, i64::from(self.length));
+        let (mut date, mut left) = (self.started_on, i64::from(self.term()));
         while date < until && !self.stands_still_for_good_after(date) {
             date = next_day(date)?;
             left -= i64::from(is_counted(self.judge(date, calendar)?));
@@ -186,10 +243,12 @@ impl StatutoryClock {
     pub fn explain(&self, calendar: &Calendar) -> Result<Explanation, MissingYear> {
         let mut days =
             vec![ExplainedDay { date: self.started_on, counted: None, why: DayReason::Start }];
-        let due_on = self.walk(calendar, |day| days.push(day))?;
+        let due_on = self.walk(self.term(), calendar, |day| days.push(day))?;
         Ok(Explanation {
             started_on: self.started_on,
             length: self.length,
+            extension: self.extension.clone(),
+            standard_due_on: self.standard_due_on(calendar)?,
             rule: RULE.to_owned(),
             due_on,
             suspensions: self.suspensions.clone(),
@@ -235,6 +294,32 @@ impl StatutoryClock {
         Ok(clock)
     }
 
+    /// Gives the clock as it is once its term has been made longer on the day of the extension.
+    ///
+    /// # Errors
+    ///
+    /// [`ClockError`] when that was done before or it is stopped, or the day lies before its last entry.
+    pub fn extend(&self, extension: Extension) -> Result<Self, ClockError> {
+        self.can_change(extension.on)?;
+        if let Some(Extension { working_days, on, .. }) = &self.extension {
+            return Err(ClockError::AlreadyExtended { days: *working_days, on: *on });
+        }
+        Ok(Self { extension: Some(extension), ..self.clone() })
+    }
+
+    /// Gives the clock as it is once its extension has been taken back on the day `on`.
+    ///
+    /// # Errors
+    ///
+    /// [`ClockError`] when there is none or it is stopped, or `on` lies before its last entry.
+    pub fn withdraw_extension(&self, on: NaiveDate) -> Result<Self, ClockError> {
+        self.can_change(on)?;
+        if self.extension.is_none() {
+            return Err(ClockError::NotExtended);
+        }
+        Ok(Self { extension: None, ..self.clone() })
+    }
+
     /// Gives the clock as it is once the decision has been made on the day `on`, awaited or not.
     ///
     /// # Errors
@@ -255,7 +340,7 @@ impl StatutoryClock {
         today: NaiveDate,
         calendar: &Calendar,
     ) -> Result<u32, MissingYear> {
-        let used = i64::from(self.length) - self.working_days_left(today, calendar)?;
+        let used = i64::from(self.term()) - self.working_days_left(today, calendar)?;
         Ok(u32::try_from(used).unwrap_or(0))
     }
 
@@ -264,6 +349,7 @@ impl StatutoryClock {
             return Err(ClockError::AlreadyStopped { on });
         }
         let entries = self.suspensions.iter().map(|s| s.to.unwrap_or(s.from));
+        let entries = entries.chain(self.extension.as_ref().map(|extension| extension.on));
         let last = entries.fold(self.started_on, Ord::max);
         if on < last { Err(ClockError::BeforeLastEntry { last }) } else { Ok(()) }
     }
@@ -292,11 +378,12 @@ impl StatutoryClock {
     /// Goes through the days of the term in order, showing each to `visit`, and gives the due date.
     fn walk(
         &self,
+        term: u32,
         calendar: &Calendar,
         mut visit: impl FnMut(ExplainedDay),
     ) -> Result<Option<NaiveDate>, MissingYear> {
         let (mut date, mut count) = (self.started_on, 0);
-        while count < self.length {
+        while count < term {
             if self.stands_still_for_good_after(date) {
                 return Ok(None);
             }

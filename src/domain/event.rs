@@ -289,6 +289,7 @@ impl Act {
                     | CommandName::ProposeAnnulment
                     | CommandName::RejectAnnulment
                     | CommandName::Escalate
+                    | CommandName::Warn
             )
         )
     }
@@ -346,6 +347,27 @@ pub struct Event {
     pub changes: Vec<Change>,
 }
 
+/// What the office is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Alert {
+    /// The statutory date comes near.
+    DueSoon,
+    /// A date has passed.
+    Overdue,
+}
+
+impl Alert {
+    /// Gives the name as it stands in JSON and in the database.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DueSoon => "dueSoon",
+            Self::Overdue => "overdue",
+        }
+    }
+}
+
 /// Work to be done after the transaction, written in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
@@ -356,6 +378,15 @@ pub enum Job {
         application: Uuid,
         /// The command.
         command: CommandName,
+    },
+    /// Tell the holder and the senior officers of the unit.
+    Alert {
+        /// The application.
+        application: Uuid,
+        /// Of what.
+        alert: Alert,
+        /// The event that caused it.
+        event: Uuid,
     },
     /// Send a message to the applicant.
     Mail {
@@ -408,6 +439,7 @@ impl Job {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Timer { .. } => "timer",
+            Self::Alert { .. } => "alert",
             Self::Mail { .. } => "mail",
             Self::ReleaseClaims { .. } => "releaseClaims",
             Self::AskRegister { .. } => "askRegister",
@@ -422,6 +454,7 @@ impl Job {
             Self::Timer { application, command } => {
                 format!("timer:{application}:{}", command.name())
             }
+            Self::Alert { event, alert, .. } => format!("alert:{event}:{}", alert.name()),
             Self::Mail { event, message, .. } => format!("mail:{event}:{message}"),
             Self::ReleaseClaims { account, event } => format!("releaseClaims:{account}:{event}"),
             Self::AskRegister { application, check, round, .. } => {

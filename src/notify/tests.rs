@@ -9,7 +9,8 @@ use crate::domain::form::{Contact, Form};
 use crate::domain::identity::{CountryCode, Sex};
 use crate::domain::reference::Reference;
 use crate::domain::workflow::definition::{
-    ClockRule, DocumentRule, FeePosition, FeeRule, MESSAGES, PermitRule, PermitTerm, Texts,
+    ClockRule, ComplaintRule, DocumentRule, FeePosition, FeeRule, MESSAGES, PermitRule, PermitTerm,
+    Texts,
 };
 
 fn titles(en: &str, ru: &str) -> Texts {
@@ -62,7 +63,9 @@ fn case(language: &str) -> Case {
             per_month: true,
             line: 1,
         }],
+        complaint: ComplaintRule { how: Texts::new(), line: 1 },
         clock: ClockRule {
+            extension_working_days: None,
             working_days: 10,
             stands_still_in: Vec::new(),
             basis: String::new(),
@@ -269,7 +272,7 @@ fn every_message_is_written_in_every_language_without_what_mail_must_not_hold() 
             let mut case = case(language);
             let application = &mut case.application;
             match message {
-                "ready" => application.phase = Phase::Issuance,
+                "ready" | "reminder" => application.phase = Phase::Issuance,
                 "decided" | "intakeRefused" => application.decision = Some(refusal()),
                 "informationRequested" => {
                     application.information =

@@ -269,6 +269,28 @@ pub async fn change(
     })
 }
 
+/// Lists id and address of whom a unit's alerts go to: its senior officers, and who holds the application.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn list_alerted(
+    db: &Db,
+    unit: &str,
+    holder: Option<Uuid>,
+) -> Result<Vec<(Uuid, String)>> {
+    let mut conn = db.conn().await?;
+    let conn: &mut AsyncPgConnection = &mut conn;
+    let senior = accounts::role.eq(Role::SeniorOfficer.name()).and(accounts::unit_code.eq(unit));
+    accounts::table
+        .filter(accounts::disabled_at.is_null())
+        .filter(senior.or(accounts::id.eq_any(holder)))
+        .order(accounts::id)
+        .select((accounts::id, accounts::email))
+        .load(conn)
+        .await
+        .map_err(failed("cannot list whom an alert goes to"))
+}
+
 /// Tells whether an account is an officer's or senior officer's of a unit, and may log in.
 ///
 /// # Errors

@@ -29,5 +29,6 @@ mod schema;
 mod session;
 mod support;
 mod tampering;
+mod term;
 mod walk;
 mod workflow;

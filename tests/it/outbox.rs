@@ -106,6 +106,7 @@ impl Outbox {
         Handlers {
             timer,
             mail: Arc::new(mail),
+            alert: Arc::new(Does(|_| async { Outcome::Done })),
             leaving: Arc::new(Does(|_| async { Outcome::Done })),
             documents: Arc::new(Does(|_| async { Outcome::Done })),
         }
@@ -176,6 +177,7 @@ where
     Handlers {
         timer: handler.clone(),
         mail: handler.clone(),
+        alert: handler.clone(),
         leaving: handler.clone(),
         documents: handler,
     }
@@ -479,6 +481,7 @@ fn office_worker(office: &Office, mail: &Path) -> Worker {
     let handlers = Handlers {
         timer: Arc::new(TimerHandler::new(Arc::new(office.casework.clone()))),
         mail: Arc::new(handler),
+        alert: Arc::new(Does(|_| async { Outcome::Done })),
         leaving: Arc::new(Does(|_| async { Outcome::Done })),
         documents: Arc::new(Does(|_| async { Outcome::Done })),
     };

@@ -40,6 +40,11 @@ const BOTH: &[Move] = &[
     ("submitted", "refuseIntake", OFFICE, "intakeRefused"),
     ("submitted", "withdraw", MINE, "withdrawn"),
     ("submitted", "escalate", CLOCK, "submitted"),
+    ("checking", "extendClock", SENIOR, "checking"),
+    ("checking", "withdrawExtension", SENIOR, "checking"),
+    ("checking", "warn", CLOCK, "checking"),
+    ("informationRequested", "extendClock", SENIOR, "informationRequested"),
+    ("informationRequested", "withdrawExtension", SENIOR, "informationRequested"),
     ("checking", "recordFinding", ANSWERS, "checking"),
     ("checking", "overrideFinding", SENIOR, "checking"),
     ("checking", "repeatCheck", OFFICE, "checking"),
@@ -275,18 +280,31 @@ fn the_legal_moves_are_those_written_by_hand_and_no_others() {
     for definition in &bench.rules.definitions {
         let mut allowed = BTreeSet::new();
         for state in &definition.states {
-            let case = complete(&bench, definition, definition.applicants[0], &state.id);
-            ask_all(&case, |_, command, answers| {
-                for (who, answer) in answers {
-                    let Ok(step) = answer else { continue };
-                    allowed.insert((
-                        state.id.clone(),
-                        command.name().to_owned(),
-                        who.split(' ').next().unwrap().to_owned(),
-                        step.after.state.clone(),
-                    ));
+            let mut case = complete(&bench, definition, definition.applicants[0], &state.id);
+            let extend = Command::ExtendClock {
+                working_days: 1,
+                reason: "long".into(),
+                basis: "order".into(),
+            };
+            for longer in [false, true] {
+                if longer {
+                    let Ok(step) = case.decide(&extend, &user(70, Role::SeniorOfficer)) else {
+                        continue;
+                    };
+                    case.take(step);
                 }
-            });
+                ask_all(&case, |_, command, answers| {
+                    for (who, answer) in answers {
+                        let Ok(step) = answer else { continue };
+                        allowed.insert((
+                            state.id.clone(),
+                            command.name().to_owned(),
+                            who.split(' ').next().unwrap().to_owned(),
+                            step.after.state.clone(),
+                        ));
+                    }
+                });
+            }
         }
         let expected = by_hand(&definition.track);
         let surplus: Vec<_> = allowed.difference(&expected).collect();

@@ -1,8 +1,8 @@
 //! Tests of the statutory clock, by examples reckoned by hand and against a slow, obvious reckoning.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::Days;
+use chrono::{Datelike as _, Days};
 use proptest::prelude::*;
 
 use super::*;
@@ -243,5 +243,182 @@ proptest! {
         let expected: Vec<NaiveDate> = counted.iter().take(length as usize).copied().collect();
         prop_assert_eq!(numbered, expected);
         prop_assert!(explained.days.windows(2).all(|pair| pair[0].date.succ_opt() == Some(pair[1].date)));
+    }
+}
+
+fn extension(days: u32, on: NaiveDate) -> Extension {
+    Extension {
+        working_days: days,
+        reason: "another country is asked".into(),
+        basis: "order 4".into(),
+        by: Uuid::nil(),
+        on,
+    }
+}
+
+#[test]
+fn an_extension_is_made_once_keeps_both_dates_and_can_be_taken_back() {
+    let on = day("2025-11-05");
+    let longer = clock(&[]).extend(extension(3, on)).unwrap();
+    assert_eq!(due(&longer), Some(day("2025-11-20")));
+    assert_eq!(longer.standard_due_on(&russia()), Ok(Some(day("2025-11-17"))));
+    assert_eq!(longer.working_days_left(day("2025-11-17"), &russia()), Ok(3));
+    let again = longer.extend(extension(2, day("2025-11-06")));
+    assert_eq!(again, Err(ClockError::AlreadyExtended { days: 3, on }));
+    let last = on;
+    assert_eq!(
+        longer.withdraw_extension(day("2025-11-03")),
+        Err(ClockError::BeforeLastEntry { last })
+    );
+    let back = longer.withdraw_extension(day("2025-11-06")).unwrap();
+    assert_eq!(back, clock(&[]));
+    assert_eq!(back.withdraw_extension(day("2025-11-06")), Err(ClockError::NotExtended));
+    let stopped = longer.stop(day("2025-11-10")).unwrap();
+    let on = day("2025-11-10");
+    assert_eq!(stopped.withdraw_extension(on), Err(ClockError::AlreadyStopped { on }));
+}
+
+/// What happens to a clock.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Pause,
+    Resume,
+    Extend(u32),
+    Withdraw,
+    Stop,
+}
+
+/// The reference: a diary, a day a line. It knows nothing of intervals and adds nothing up in advance.
+struct Diary {
+    length: u32,
+    paused: bool,
+    extension: Option<u32>,
+    stopped: bool,
+    counted: u32,
+    /// The first day on which the term of that many days was used up.
+    used_up: BTreeMap<u32, NaiveDate>,
+}
+
+impl Diary {
+    fn new_day(&mut self, date: NaiveDate, worked: bool) {
+        if worked && !self.paused {
+            self.counted += 1;
+            self.used_up.insert(self.counted, date);
+        }
+    }
+
+    /// Does what is possible; tells whether it was.
+    fn act(&mut self, act: Act) -> bool {
+        let possible = !self.stopped
+            && match act {
+                Act::Pause => !self.paused,
+                Act::Resume => self.paused,
+                Act::Extend(_) => self.extension.is_none(),
+                Act::Withdraw => self.extension.is_some(),
+                Act::Stop => true,
+            };
+        if possible {
+            match act {
+                Act::Pause => self.paused = true,
+                Act::Resume => self.paused = false,
+                Act::Extend(days) => self.extension = Some(days),
+                Act::Withdraw => self.extension = None,
+                Act::Stop => self.stopped = true,
+            }
+        }
+        possible
+    }
+}
+
+fn any_act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        3 => Just(Act::Pause),
+        3 => Just(Act::Resume),
+        2 => (1..15u32).prop_map(Act::Extend),
+        2 => Just(Act::Withdraw),
+        1 => Just(Act::Stop),
+    ]
+}
+
+/// A year whose weekdays off and worked weekends are dealt at random.
+fn any_calendar() -> impl Strategy<Value = Calendar> {
+    (prop::collection::btree_set(0..365u32, 0..40), prop::collection::btree_set(0..365u32, 0..20))
+        .prop_map(|(off, worked)| {
+            let date = |ordinal: &u32| NaiveDate::from_yo_opt(2025, ordinal + 1).unwrap();
+            let list = |days: &BTreeSet<u32>, weekend: bool| {
+                let fit = |date: &NaiveDate| (date.weekday().number_from_monday() > 5) == weekend;
+                days.iter()
+                    .map(date)
+                    .filter(fit)
+                    .map(|d| d.to_string())
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            };
+            let text = format!(
+                "country = \"RUS\"\nyear = 2025\nsource = \"dice\"\nconfidence = \"K\"\n\
+                 days_off = [{}]\nworking_weekends = [{}]\n",
+                list(&off, false),
+                list(&worked, true)
+            );
+            Calendar::parse(&[("x.toml", &text)]).unwrap()
+        })
+}
+
+proptest! {
+    #[test]
+    fn pauses_extensions_and_their_removal_in_any_order_agree_with_a_diary(
+        calendar in any_calendar(),
+        length in 1..25u32,
+        acts in prop::collection::vec((0..9u64, any_act()), 0..12),
+    ) {
+        let start = day("2025-02-03");
+        let mut clock = StatutoryClock::start(start, length);
+        let mut diary = Diary {
+            length,
+            paused: false,
+            extension: None,
+            stopped: false,
+            counted: 0,
+            used_up: BTreeMap::new(),
+        };
+        let mut today = start;
+        for (wait, act) in acts {
+            for _ in 0..wait {
+                today = today.succ_opt().unwrap();
+                diary.new_day(today, calendar.is_working_day(today).unwrap());
+            }
+            let done = match act {
+                Act::Pause => clock.suspend(today, "asked"),
+                Act::Resume => clock.resume(today),
+                Act::Extend(days) => clock.extend(extension(days, today)),
+                Act::Withdraw => clock.withdraw_extension(today),
+                Act::Stop => clock.stop(today),
+            };
+            prop_assert_eq!(done.is_ok(), diary.act(act), "{:?} on {}", act, today);
+            if let Ok(done) = done {
+                clock = done;
+            }
+            let left = i64::from(diary.length + diary.extension.unwrap_or(0))
+                - i64::from(diary.counted);
+            if !diary.stopped {
+                prop_assert_eq!(clock.working_days_left(today, &calendar).unwrap(), left);
+                prop_assert_eq!(clock.working_days_used(today, &calendar).unwrap(), diary.counted);
+            }
+            if diary.stopped {
+                break;
+            }
+        }
+        // Let the days pass: each date is the first on which that many days were counted.
+        let still = diary.paused;
+        for _ in 0..120 {
+            today = today.succ_opt().unwrap();
+            diary.new_day(today, calendar.is_working_day(today).unwrap());
+        }
+        let term = length + diary.extension.unwrap_or(0);
+        let expected = |days: u32| diary.used_up.get(&days).copied();
+        if !(diary.stopped && still) {
+            prop_assert_eq!(clock.due_on(&calendar).unwrap(), expected(term));
+            prop_assert_eq!(clock.standard_due_on(&calendar).unwrap(), expected(length));
+        }
     }
 }

@@ -53,6 +53,20 @@ pub enum Command {
     },
     /// Takes it in.
     Accept,
+    /// Makes the statutory term longer.
+    ExtendClock {
+        /// By so many working days.
+        working_days: u32,
+        /// Why.
+        reason: String,
+        /// The article that allows it.
+        basis: String,
+    },
+    /// Takes the extension back.
+    WithdrawExtension {
+        /// Why.
+        reason: String,
+    },
     /// Records the answer to a check.
     RecordFinding {
         /// The check.
@@ -138,6 +152,8 @@ impl Command {
             Self::Withdraw { .. } => CommandName::Withdraw,
             Self::RefuseIntake { .. } => CommandName::RefuseIntake,
             Self::Accept => CommandName::Accept,
+            Self::ExtendClock { .. } => CommandName::ExtendClock,
+            Self::WithdrawExtension { .. } => CommandName::WithdrawExtension,
             Self::RecordFinding { .. } => CommandName::RecordFinding,
             Self::OverrideFinding { .. } => CommandName::OverrideFinding,
             Self::RepeatCheck { .. } => CommandName::RepeatCheck,
@@ -164,6 +180,8 @@ impl Command {
             Self::Submit
             | Self::Withdraw { .. }
             | Self::Accept
+            | Self::ExtendClock { .. }
+            | Self::WithdrawExtension { .. }
             | Self::RecordFinding { .. }
             | Self::OverrideFinding { .. }
             | Self::RepeatCheck { .. }

@@ -74,6 +74,12 @@ pub enum CommandName {
     RefuseIntake,
     /// Takes an application in: the statutory clock starts.
     Accept,
+    /// Makes the statutory term longer, once.
+    ExtendClock,
+    /// Takes the extension back.
+    WithdrawExtension,
+    /// Tells the office that the statutory date comes near.
+    Warn,
     /// Records the answer to a check.
     RecordFinding,
     /// Sets a blocking answer aside, with a reason.
@@ -116,11 +122,14 @@ pub enum CommandName {
 
 impl CommandName {
     /// Every command, for tables and tests.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::Submit,
         Self::Withdraw,
         Self::RefuseIntake,
         Self::Accept,
+        Self::ExtendClock,
+        Self::WithdrawExtension,
+        Self::Warn,
         Self::RecordFinding,
         Self::OverrideFinding,
         Self::RepeatCheck,
@@ -150,6 +159,9 @@ impl CommandName {
             Self::Withdraw => "withdraw",
             Self::RefuseIntake => "refuseIntake",
             Self::Accept => "accept",
+            Self::ExtendClock => "extendClock",
+            Self::WithdrawExtension => "withdrawExtension",
+            Self::Warn => "warn",
             Self::RecordFinding => "recordFinding",
             Self::OverrideFinding => "overrideFinding",
             Self::RepeatCheck => "repeatCheck",
@@ -180,6 +192,9 @@ impl CommandName {
             Self::Withdraw => "withdrawn",
             Self::RefuseIntake => "intakeRefused",
             Self::Accept => "accepted",
+            Self::ExtendClock => "clockExtended",
+            Self::WithdrawExtension => "extensionWithdrawn",
+            Self::Warn => "warned",
             Self::RecordFinding => "findingRecorded",
             Self::OverrideFinding => "findingOverridden",
             Self::RepeatCheck => "checkRepeated",
@@ -247,6 +262,10 @@ pub enum Guard {
     AnswersComplete,
     /// The answers at hand leave something open.
     AnswersIncomplete,
+    /// The statutory term was made longer.
+    Extended,
+    /// The statutory term has its usual length.
+    NotExtended,
     /// The deadline that names this command has passed.
     DeadlinePassed,
 }
@@ -269,6 +288,8 @@ impl Guard {
             Self::PaymentLeavesOpen(_) => "paymentLeavesOpen",
             Self::AnswersComplete => "answersComplete",
             Self::AnswersIncomplete => "answersIncomplete",
+            Self::Extended => "extended",
+            Self::NotExtended => "notExtended",
             Self::DeadlinePassed => "deadlinePassed",
         }
     }
@@ -300,6 +321,12 @@ pub enum Effect {
     SuspendClock,
     /// Lets the clock run again.
     ResumeClock,
+    /// Makes the clock's term longer.
+    ExtendClock,
+    /// Gives the clock's term its usual length again.
+    WithdrawExtension,
+    /// Marks that the statutory date comes near and tells the office.
+    Warn,
     /// Asks every check of the definition.
     OpenChecks,
     /// Records the command's finding.
@@ -353,6 +380,9 @@ impl Effect {
             Self::StopClock => "stopClock",
             Self::SuspendClock => "suspendClock",
             Self::ResumeClock => "resumeClock",
+            Self::ExtendClock => "extendClock",
+            Self::WithdrawExtension => "withdrawExtension",
+            Self::Warn => "warn",
             Self::OpenChecks => "openChecks",
             Self::RecordFinding => "recordFinding",
             Self::OverrideFinding => "overrideFinding",
@@ -379,8 +409,15 @@ impl Effect {
 }
 
 /// The messages that [`Effect::Notify`] can name; `notify` has a text for each in every language.
-pub const MESSAGES: [&str; 6] =
-    ["accepted", "informationRequested", "reminder", "decided", "ready", "intakeRefused"];
+pub const MESSAGES: [&str; 7] = [
+    "accepted",
+    "dateChanged",
+    "informationRequested",
+    "reminder",
+    "decided",
+    "ready",
+    "intakeRefused",
+];
 
 /// From what a deadline counts.
 ///
@@ -394,6 +431,8 @@ pub enum DeadlineBasis {
     WorkingDays(u32),
     /// The statutory due date; none while the clock stands still.
     ClockDue,
+    /// So many working days before that date: on that day the timer acts.
+    BeforeClockDue(u32),
     /// The latest date of the information items still open.
     InformationDue,
     /// So many calendar days before that date: on that day the timer acts.
@@ -699,11 +738,34 @@ pub struct ClockRule {
     pub working_days: u32,
     /// The states in which it stands still.
     pub stands_still_in: Vec<String>,
+    /// By how many working days at most it can be extended; `None`: not at all.
+    pub extension_working_days: Option<u32>,
     /// The article that sets it.
     pub basis: String,
     /// The line of the file that begins it.
     pub line: usize,
 }
+
+/// What an applicant reads when the promised date has passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ComplaintRule {
+    /// That the promise was broken and how to complain, by language.
+    pub how: Texts,
+    /// The line of the file that begins it.
+    pub line: usize,
+}
+
+/// What one can complain of: the seven kinds that the state's portal of complaints knows (domain.md 6, S88).
+pub const COMPLAINTS: [&str; 7] = [
+    "lateService",
+    "lateRegistration",
+    "refusalToCorrect",
+    "refusalOfService",
+    "refusalOfDocuments",
+    "extraMoney",
+    "extraDocuments",
+];
 
 /// How long a permit is valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -773,6 +835,8 @@ pub struct Definition {
     pub fees: Vec<FeeRule>,
     /// The statutory clock.
     pub clock: ClockRule,
+    /// What an applicant reads when the promised date has passed.
+    pub complaint: ComplaintRule,
     /// The permit.
     pub permit: PermitRule,
     /// The states, in the order of the file.

@@ -287,6 +287,9 @@ const fn essence(command: CommandName) -> Option<Effect> {
         CommandName::AnswerInformation => Effect::RecordAnswers,
         CommandName::ExpireInformation => Effect::CloseInformation,
         CommandName::Remind => Effect::Remind,
+        CommandName::ExtendClock => Effect::ExtendClock,
+        CommandName::WithdrawExtension => Effect::WithdrawExtension,
+        CommandName::Warn => Effect::Warn,
         CommandName::RecordPayment => Effect::BookPayment,
         CommandName::RefuseIntake | CommandName::Refuse => Effect::DecideRefuse,
         CommandName::Grant => Effect::DecideGrant,
@@ -362,6 +365,8 @@ fn w01_contents(p: &mut Proof<'_>) {
                 | Guard::NoOtherOpenApplication
                 | Guard::SalaryAtLeast(_)
                 | Guard::ChecksClear
+                | Guard::Extended
+                | Guard::NotExtended
                 | Guard::FeeSettled(_) => true,
             };
             if !fits {
@@ -566,7 +571,8 @@ fn baseless(
         | DeadlineBasis::PaidThrough
         | DeadlineBasis::CalendarDays(_)
         | DeadlineBasis::WorkingDays(_)
-        | DeadlineBasis::ClockDue => None,
+        | DeadlineBasis::ClockDue
+        | DeadlineBasis::BeforeClockDue(_) => None,
     }
 }
 
@@ -781,6 +787,7 @@ const fn is_timers(command: CommandName) -> bool {
             | CommandName::ExpireUnpaid
             | CommandName::ExpireInformation
             | CommandName::Remind
+            | CommandName::Warn
             | CommandName::Escalate
             | CommandName::Lapse
             | CommandName::Expire
@@ -794,11 +801,13 @@ const fn eligible(command: CommandName) -> &'static [Party] {
             &[Party::Applicant]
         }
         CommandName::RecordFinding => &[Party::Officer, Party::SeniorOfficer, Party::Register],
+        CommandName::ExtendClock | CommandName::WithdrawExtension => &[Party::SeniorOfficer],
         CommandName::RecordPayment => &[Party::Payments, Party::Officer, Party::SeniorOfficer],
         CommandName::ExpireDraft
         | CommandName::ExpireUnpaid
         | CommandName::ExpireInformation
         | CommandName::Remind
+        | CommandName::Warn
         | CommandName::Escalate
         | CommandName::Lapse
         | CommandName::Expire => &[Party::Timer],
@@ -905,6 +914,11 @@ fn w12(p: &mut Proof<'_>) {
     for item in &d.fees {
         titles.push((&item.title, format!("the title of fee \"{}\"", item.id), item.line));
     }
+    titles.push((
+        &d.complaint.how,
+        "what to do when the date has passed".to_owned(),
+        d.complaint.line,
+    ));
     for item in &d.permit.duties {
         titles.push((&item.title, format!("the title of duty \"{}\"", item.id), item.line));
         titles.push((&item.within, format!("the term of duty \"{}\"", item.id), item.line));

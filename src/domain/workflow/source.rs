@@ -34,9 +34,10 @@ use serde::{Deserialize, Serialize};
 
 use self::table::{Reading, Section, Value};
 use super::definition::{
-    Awaited, CheckReason, CheckRule, CheckSource, ClockRule, CommandName, Consequence, Deadline,
-    DeadlineBasis, Definition, DocumentRule, Duty, Effect, FeePosition, FeeRule, Guard, LANGUAGES,
-    LocalCheck, MESSAGES, PermitRule, PermitTerm, Phase, State, Transition, Wording,
+    Awaited, CheckReason, CheckRule, CheckSource, ClockRule, CommandName, ComplaintRule,
+    Consequence, Deadline, DeadlineBasis, Definition, DocumentRule, Duty, Effect, FeePosition,
+    FeeRule, Guard, LANGUAGES, LocalCheck, MESSAGES, PermitRule, PermitTerm, Phase, State,
+    Transition, Wording,
 };
 use crate::domain::actor::{Party, Role};
 use crate::domain::checks::Outcome;
@@ -161,7 +162,7 @@ const CONSEQUENCES: [(&str, Consequence); 2] =
     [("refuse", Consequence::Refuse), ("ask", Consequence::Ask)];
 
 /// The names of every guard, for advice.
-const GUARDS: [&str; 14] = [
+const GUARDS: [&str; 16] = [
     "formComplete",
     "ageAtLeast",
     "citizenshipNotIn",
@@ -175,15 +176,20 @@ const GUARDS: [&str; 14] = [
     "paymentLeavesOpen",
     "answersComplete",
     "answersIncomplete",
+    "extended",
+    "notExtended",
     "deadlinePassed",
 ];
 
 /// The names of every effect, for advice.
-const EFFECTS: [&str; 25] = [
+const EFFECTS: [&str; 28] = [
     "startClock",
     "stopClock",
     "suspendClock",
     "resumeClock",
+    "extendClock",
+    "withdrawExtension",
+    "warn",
     "openChecks",
     "recordFinding",
     "overrideFinding",
@@ -207,10 +213,11 @@ const EFFECTS: [&str; 25] = [
     "notify",
 ];
 
-const BASES: [&str; 7] = [
+const BASES: [&str; 8] = [
     "calendarDays",
     "workingDays",
     "clockDue",
+    "beforeClockDue",
     "informationDue",
     "beforeInformationDue",
     "paidThrough",
@@ -259,6 +266,7 @@ fn root_table<'t>(r: &mut Reading<'t>, mut root: Section<'_, 't>) -> Definition 
         checks: root.sections(r, "check").into_iter().map(|s| check(r, s)).collect(),
         fees: root.sections(r, "fee").into_iter().map(|s| fee(r, s)).collect(),
         clock: clock(r, &mut root, &names),
+        complaint: complaint(r, &mut root),
         permit: permit(r, &mut root, &names),
         states: root.sections(r, "state").into_iter().map(|s| state(r, s)).collect(),
         transitions: root
@@ -294,9 +302,11 @@ fn empty() -> Definition {
         clock: ClockRule {
             working_days: 0,
             stands_still_in: Vec::new(),
+            extension_working_days: None,
             basis: String::new(),
             line: 1,
         },
+        complaint: ComplaintRule { how: BTreeMap::new(), line: 1 },
         permit: PermitRule {
             term: PermitTerm::Months(0),
             paid_by: None,
@@ -535,9 +545,20 @@ fn clock<'t>(r: &mut Reading<'t>, root: &mut Section<'_, 't>, names: &Names) -> 
             .into_iter()
             .map(|(name, line)| defined(r, line, "state", name, &names.states))
             .collect(),
+        extension_working_days: s
+            .take("extension_working_days")
+            .and_then(|value| r.number(value, "extension_working_days")),
         basis: s.maybe_text(r, "basis").unwrap_or_default(),
         line: s.line,
     };
+    s.finish(r);
+    rule
+}
+
+fn complaint<'t>(r: &mut Reading<'t>, root: &mut Section<'_, 't>) -> ComplaintRule {
+    let section = root.need(r, "complaint").and_then(|value| r.section(value, "[complaint]"));
+    let Some(mut s) = section else { return empty().complaint };
+    let rule = ComplaintRule { how: s.texts(r, "how"), line: s.line };
     s.finish(r);
     rule
 }
@@ -649,6 +670,7 @@ fn deadline_basis<'t>(r: &mut Reading<'t>, value: &Value<'t>) -> Option<Deadline
     match (name, argument) {
         ("calendarDays", Some(days)) => r.number(days, name).map(DeadlineBasis::CalendarDays),
         ("workingDays", Some(days)) => r.number(days, name).map(DeadlineBasis::WorkingDays),
+        ("beforeClockDue", Some(days)) => r.number(days, name).map(DeadlineBasis::BeforeClockDue),
         ("clockDue", None) => Some(DeadlineBasis::ClockDue),
         ("beforeInformationDue", Some(days)) => {
             r.number(days, name).map(DeadlineBasis::BeforeInformationDue)
@@ -788,6 +810,8 @@ fn guard<'t>(r: &mut Reading<'t>, value: &Value<'t>, names: &Names) -> Option<Gu
         ("checksClear", None) => Some(Guard::ChecksClear),
         ("answersComplete", None) => Some(Guard::AnswersComplete),
         ("answersIncomplete", None) => Some(Guard::AnswersIncomplete),
+        ("extended", None) => Some(Guard::Extended),
+        ("notExtended", None) => Some(Guard::NotExtended),
         ("deadlinePassed", None) => Some(Guard::DeadlinePassed),
         ("ageAtLeast", Some(years)) => r.number(years, name).map(Guard::AgeAtLeast),
         ("withinDaysOfEntryOrFined", Some(days)) => {
@@ -868,6 +892,9 @@ fn plain_effect(name: &str) -> Option<Effect> {
         "stopClock" => Effect::StopClock,
         "suspendClock" => Effect::SuspendClock,
         "resumeClock" => Effect::ResumeClock,
+        "extendClock" => Effect::ExtendClock,
+        "withdrawExtension" => Effect::WithdrawExtension,
+        "warn" => Effect::Warn,
         "openChecks" => Effect::OpenChecks,
         "recordFinding" => Effect::RecordFinding,
         "overrideFinding" => Effect::OverrideFinding,

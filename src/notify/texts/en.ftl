@@ -27,6 +27,15 @@ accepted-body-undated =
 
     The status page shows by when the office has to decide.
 
+date-changed-subject = Application { $reference }: the date of the decision has changed
+date-changed-body = The office now has to decide by { $due }. The status page explains the date.
+
+alert-due-soon-subject = { $reference }: due on { $due }
+alert-due-soon-body = Application { $reference } ({ $unit }) has to be decided by { $due }.
+alert-overdue-subject = { $reference }: a date has passed
+alert-overdue-body = A date of application { $reference } ({ $unit }) has passed. It stands in the overdue queue.
+alert-link = Application: { $link }
+
 information-requested-subject = Application { $reference }: the office needs something from you
 information-requested-body =
     { $count ->

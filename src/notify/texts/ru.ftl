@@ -27,6 +27,15 @@ accepted-body-undated =
 
     Срок принятия решения указан на странице статуса.
 
+date-changed-subject = Заявление { $reference }: срок решения изменён
+date-changed-body = Теперь решение должно быть принято не позднее { $due } Как исчислен срок, указано на странице статуса.
+
+alert-due-soon-subject = { $reference }: срок истекает { $due }
+alert-due-soon-body = По заявлению { $reference } ({ $unit }) решение должно быть принято не позднее { $due }
+alert-overdue-subject = { $reference }: срок нарушен
+alert-overdue-body = По заявлению { $reference } ({ $unit }) истёк срок. Оно находится в очереди просроченных.
+alert-link = Заявление: { $link }
+
 information-requested-subject = Заявление { $reference }: требуется дополнение
 information-requested-body =
     { $count ->

@@ -26,7 +26,7 @@ use propusk::audit::note::LogKey;
 use propusk::auth::passwords::{Cost, Passwords};
 use propusk::auth::{Identity, OPERATOR};
 use propusk::clock::{Clock as _, FixedClock};
-use propusk::config::{Config, DemoConfig};
+use propusk::config::{Config, DemoConfig, MailTransport};
 use propusk::domain::actor::Role;
 use propusk::storage::accounts::{self, NewAccount, Unit};
 use propusk::storage::events::PlainEvent;
@@ -125,6 +125,8 @@ pub struct TestApp {
     pub clock: Arc<FixedClock>,
     /// The database.
     pub database: TestDatabase,
+    /// Where mail goes.
+    pub mail_directory: std::path::PathBuf,
     call: Box<dyn Fn(test::TestRequest) -> Answer>,
 }
 
@@ -150,6 +152,10 @@ impl TestApp {
         .unwrap();
         config.database.pool_size = 8;
         adapt(&mut config);
+        let mail_directory = match &config.mail.transport {
+            MailTransport::Directory(directory) => directory.clone(),
+            MailTransport::Smtp(_) => std::path::PathBuf::new(),
+        };
         let app = App::with_password_cost(&config, clock.clone(), Cost::LEAST).unwrap();
         insert_people(&app, database.url()).await;
         register_rules(&app, database.url()).await;
@@ -157,7 +163,7 @@ impl TestApp {
         let call = Box::new(move |request: test::TestRequest| {
             service.call(request.to_request()).boxed_local()
         });
-        Self { app, clock, database, call }
+        Self { app, clock, database, mail_directory, call }
     }
 
     /// Moves the clock.

@@ -203,6 +203,20 @@ impl Case<'_> {
         if transition.guards.contains(&Guard::ChecksClear) {
             self.clear_checks(&mut case_giver);
         }
+        let extended =
+            self.application.clock.as_ref().is_some_and(|clock| clock.extension.is_some());
+        if extended && transition.guards.contains(&Guard::NotExtended) {
+            let back = Command::WithdrawExtension { reason: "sooner".into() };
+            self.give(&back, &giver(CommandName::WithdrawExtension));
+        }
+        if !extended && transition.guards.contains(&Guard::Extended) {
+            let extend = Command::ExtendClock {
+                working_days: 1,
+                reason: "long".into(),
+                basis: "order".into(),
+            };
+            self.give(&extend, &giver(CommandName::ExtendClock));
+        }
         if transition.command == CommandName::OverrideFinding {
             let check = self.application.checks[0].id.clone();
             self.give(&finding(&check, Outcome::Hit), &case_giver(CommandName::RecordFinding));
@@ -286,6 +300,8 @@ pub fn commands(
         ("withdraw", Command::Withdraw { reason: None }),
         ("refuseIntake", Command::RefuseIntake { grounds: grounds("I01"), reason: said() }),
         ("accept", Command::Accept),
+        ("extendClock", Command::ExtendClock { working_days: 5, reason: said(), basis: said() }),
+        ("withdrawExtension", Command::WithdrawExtension { reason: said() }),
         ("recordFinding", finding(&check, Outcome::Clear)),
         ("recordFinding of the register", of_the_register()),
         ("overrideFinding", Command::OverrideFinding { check: check.clone(), reason: said() }),
@@ -363,11 +379,12 @@ pub fn hit_for(reason: &str) -> Command {
 }
 
 /// The commands that only the timer gives.
-pub const TIMER: [CommandName; 7] = [
+pub const TIMER: [CommandName; 8] = [
     CommandName::ExpireDraft,
     CommandName::ExpireUnpaid,
     CommandName::ExpireInformation,
     CommandName::Remind,
+    CommandName::Warn,
     CommandName::Escalate,
     CommandName::Lapse,
     CommandName::Expire,

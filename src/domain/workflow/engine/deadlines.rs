@@ -32,6 +32,11 @@ fn day(
         DeadlineBasis::CalendarDays(days) => since.checked_add_days(Days::new(u64::from(days))),
         DeadlineBasis::WorkingDays(days) => Some(calendar.add_working_days(since, days)?),
         DeadlineBasis::ClockDue => due_on,
+        // The timer comes on the day after the last one that counts.
+        DeadlineBasis::BeforeClockDue(days) => match due_on {
+            Some(due) => calendar.sub_working_days(due, days)?.pred_opt(),
+            None => None,
+        },
         DeadlineBasis::InformationDue => last_open(information),
         // The timer comes on the day after the last one that counts.
         DeadlineBasis::BeforeInformationDue(days) => last_open(information)
@@ -56,10 +61,9 @@ pub fn act_by(state: &State, bases: Bases<'_>, calendar: &Calendar) -> Option<Na
         return None;
     }
     // An escalation tells the office; what the applicant has to do can still be done.
-    let deadlines = state
-        .deadlines
-        .iter()
-        .filter(|one| !matches!(one.command, CommandName::Escalate | CommandName::Remind));
+    let deadlines = state.deadlines.iter().filter(|one| {
+        !matches!(one.command, CommandName::Escalate | CommandName::Warn | CommandName::Remind)
+    });
     let days = deadlines.filter_map(|one| day(one.basis, bases, calendar).ok());
     days.flatten().min()
 }

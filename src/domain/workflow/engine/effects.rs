@@ -11,8 +11,8 @@ use crate::domain::actor::Actor;
 use crate::domain::application::{Application, Decision, InformationItem, Proposal};
 use crate::domain::checks::local::{self, Scene};
 use crate::domain::checks::{Check, Finding, Outcome, Override, blocking, of_outcome};
-use crate::domain::clock::StatutoryClock;
-use crate::domain::event::{Act, Change, Event, Job, Scheduled};
+use crate::domain::clock::{ClockError, Extension, StatutoryClock};
+use crate::domain::event::{Act, Alert, Change, Event, Job, Scheduled};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Payment, Uin};
 use crate::domain::ground::Grounds;
 use crate::domain::permit::{Permit, PermitNumber, PermitStatus, add_months};
@@ -30,6 +30,7 @@ struct Draft<'a, 'c> {
     event: Event,
     after: Application,
     messages: Vec<String>,
+    alerts: Vec<Alert>,
     /// What registers are to be asked.
     questions: Vec<Job>,
     /// Keys of jobs that are pointless now.
@@ -63,6 +64,7 @@ pub(super) fn take(
         event,
         after: application.clone(),
         messages: Vec::new(),
+        alerts: Vec::new(),
         questions: Vec::new(),
         pointless: Vec::new(),
         command,
@@ -120,6 +122,14 @@ impl<'c> Draft<'_, 'c> {
                 let on = self.resumes_on(today);
                 self.move_clock(|clock| clock.resume(on))
             }
+            Effect::ExtendClock => self.extend_clock(),
+            Effect::WithdrawExtension => {
+                self.move_clock_if(|clock| clock.withdraw_extension(today))
+            }
+            Effect::Warn => {
+                self.alerts.push(Alert::DueSoon);
+                self.change(Change::Warned)
+            }
             Effect::OpenChecks => self.open_checks(),
             Effect::RecordFinding => self.record_finding(),
             Effect::OverrideFinding => self.override_finding(),
@@ -174,7 +184,10 @@ impl<'c> Draft<'_, 'c> {
             Effect::AnnulPermit => {
                 self.change(Change::PermitEnded { status: PermitStatus::Annulled, on: today })
             }
-            Effect::Escalate => self.change(Change::Escalated),
+            Effect::Escalate => {
+                self.alerts.push(Alert::Overdue);
+                self.change(Change::Escalated)
+            }
             Effect::Notify(message) => {
                 self.messages.push(message.clone());
                 Ok(())
@@ -222,7 +235,10 @@ impl<'c> Draft<'_, 'c> {
         let due_on = clock
             .due_on(&self.context.rules.calendar)
             .map_err(|missing| Rejection::RuleMissing(missing.to_string()))?;
-        self.change(Change::ClockSet { clock, due_on, standard_due_on: due_on })
+        let standard_due_on = clock
+            .standard_due_on(&self.context.rules.calendar)
+            .map_err(|missing| Rejection::RuleMissing(missing.to_string()))?;
+        self.change(Change::ClockSet { clock, due_on, standard_due_on })
     }
 
     fn move_clock<E: std::fmt::Display>(
@@ -233,6 +249,45 @@ impl<'c> Draft<'_, 'c> {
         let Some(clock) = &self.after.clock else { return Ok(()) };
         let clock = moved(clock).map_err(|error| Rejection::RuleMissing(error.to_string()))?;
         self.set_clock(clock)
+    }
+
+    /// As `move_clock`, where a person asks for what the clock may refuse.
+    fn move_clock_if(
+        &mut self,
+        moved: impl FnOnce(&StatutoryClock) -> Result<StatutoryClock, ClockError>,
+    ) -> Result<(), Rejection> {
+        let clock = self.after.clock.as_ref();
+        let clock = clock.ok_or_else(|| Rejection::RuleMissing("there is no clock".into()))?;
+        let clock = moved(clock).map_err(|error| {
+            Rejection::Blocked(vec![Blocked {
+                guard: "clock",
+                detail: error.to_string(),
+                parts: Vec::new(),
+            }])
+        })?;
+        self.set_clock(clock)
+    }
+
+    fn extend_clock(&mut self) -> Result<(), Rejection> {
+        let Command::ExtendClock { working_days, reason, basis } = self.command else {
+            return Err(Rejection::RuleMissing("the command extends nothing".into()));
+        };
+        let most = self.context.definition.clock.extension_working_days.unwrap_or(0);
+        if *working_days > most {
+            return Err(Rejection::Misfits(vec![Misfit {
+                pointer: "/workingDays".into(),
+                code: "too-long",
+                detail: format!("The term can be extended by {most} working days at most."),
+            }]));
+        }
+        let extension = Extension {
+            working_days: *working_days,
+            reason: reason.clone(),
+            basis: basis.clone(),
+            by: self.person()?,
+            on: self.context.today(),
+        };
+        self.move_clock_if(|clock| clock.extend(extension))
     }
 
     /// Gives the day on which the clock goes on: today, or, where nobody answered, the last day on which he could have.
@@ -652,6 +707,10 @@ impl<'c> Draft<'_, 'c> {
         }));
         let run_at = self.event.at;
         schedule.extend(self.questions.into_iter().map(|job| Scheduled { job, run_at }));
+        schedule.extend(self.alerts.iter().map(|alert| Scheduled {
+            job: Job::Alert { application: self.after.id, alert: *alert, event: self.event.id },
+            run_at: self.event.at,
+        }));
         let mut after = self.after;
         after.version = self.event.seq;
         let work = Work::of(&after, self.context);

@@ -184,6 +184,18 @@ fn holds(
         }
         Guard::AnswersComplete => answers(application, command, true, guard),
         Guard::AnswersIncomplete => answers(application, command, false, guard),
+        Guard::Extended => {
+            let extended = application.clock.as_ref().is_some_and(|one| one.extension.is_some());
+            (!extended).then(|| Blocked::new(guard, "The term is not extended."))
+        }
+        Guard::NotExtended => {
+            let extension = application.clock.as_ref()?.extension.as_ref()?;
+            let (days, on) = (extension.working_days, extension.on);
+            let detail = format!(
+                "The term was extended by {days} working days on {on}; it can be extended once."
+            );
+            Some(Blocked::new(guard, detail))
+        }
         Guard::DeadlinePassed => {
             let passed = context.definition.state(&application.state).is_some_and(|state| {
                 state

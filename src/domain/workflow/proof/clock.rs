@@ -155,6 +155,11 @@ fn pass(
                 Standing::Running,
                 "resume only a clock that stands still",
             ),
+            Effect::ExtendClock | Effect::WithdrawExtension => (
+                matches!(standing, Standing::Running | Standing::Suspended),
+                standing,
+                "extend only a clock that runs or stands still",
+            ),
             Effect::StopClock => (
                 matches!(standing, Standing::Running | Standing::Suspended),
                 Standing::Stopped,
@@ -180,6 +185,7 @@ fn pass(
             | Effect::RecordAnswers
             | Effect::CloseInformation
             | Effect::Remind
+            | Effect::Warn
             | Effect::CreateCharge(_)
             | Effect::BookPayment
             | Effect::AnnulOpenCharges
