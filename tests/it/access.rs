@@ -6,9 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use actix_web::http::Method;
 use propusk::api::openapi;
+use propusk::registers::Register;
+use propusk::webhook::Key;
 use serde_json::{Value, json};
 
 use crate::support::app::{
@@ -30,7 +33,7 @@ const COUNTER: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR]);
 const READERS: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR, AUDITOR]);
 const AUDITORS: Option<&[Person]> = Some(&[AUDITOR]);
 
-const TABLE: [(&str, Option<&[Person]>); 41] = [
+const TABLE: [(&str, Option<&[Person]>); 43] = [
     ("show_liveness", ANYONE),
     ("show_readiness", ANYONE),
     ("show_start", ANYONE),
@@ -48,6 +51,7 @@ const TABLE: [(&str, Option<&[Person]>); 41] = [
     ("show_status_details", ANYONE),
     ("show_permit", ANYONE),
     ("receive_payment", ANYONE),
+    ("receive_register_answer", ANYONE),
     ("show_checkpoint", ANYONE),
     ("show_tile", ANYONE),
     ("show_consistency", ANYONE),
@@ -63,6 +67,7 @@ const TABLE: [(&str, Option<&[Person]>); 41] = [
     ("show_receipt", READERS),
     ("give_command", COUNTER),
     ("list_queues", OFFICE),
+    ("list_registers", OFFICE),
     ("list_queue", OFFICE),
     ("claim_next", OFFICE),
     ("claim_application", OFFICE),
@@ -126,11 +131,18 @@ impl World {
         let app = TestApp::spawn_with(|config| {
             config.public_lookups_per_minute = NonZeroU32::MAX;
             config.login_attempts_per_minute = NonZeroU32::new(10_000).unwrap();
+            // Nobody asks it: it tells of what a row below says it was asked.
+            let key = Key::new(WEBHOOK_KEY.to_vec());
+            let (name, limit) = ("borderCrossings", Duration::from_secs(1));
+            config.registers = vec![Register::new(name, "http://127.0.0.1:9/", vec![key], limit)];
         })
         .await;
         let permit = app.in_force(MIGRANT).await;
         let employers_permit = app.in_force(EMPLOYER).await;
         let number = app.see(&permit.id).await["permit"]["number"].as_str().unwrap().to_owned();
+        let asked = "INSERT INTO register_requests (id, application_id, check_id, round, register, status, created_at) \
+                     SELECT id, id, 'entry', 9, 'borderCrossings', 'accepted', now() FROM applications";
+        app.sql().await.execute(asked, &[]).await.unwrap();
         app.publish().await;
         let opened = "SELECT application_id::text, id::text FROM events WHERE seq = 1";
         let rows = app.sql().await.query(opened, &[]).await.unwrap();
@@ -175,7 +187,8 @@ impl World {
             .replace("{reference}", &case.reference)
             .replace("{number}", &self.number)
             .replace("{track}", "patent")
-            .replace("{queue}", "intake");
+            .replace("{queue}", "intake")
+            .replace("{register}", "borderCrossings");
         assert!(!path.contains('{'), "say what stands for the parameters of {path}");
         match operation.id.as_str() {
             "list_accesses" => format!("{path}?application={}", case.id),
@@ -208,6 +221,15 @@ impl World {
                 call.header("webhook-id", &key)
                     .header("webhook-timestamp", &at.to_string())
                     .header("webhook-signature", &signature(WEBHOOK_KEY, &key, at, &body))
+                    .text(&body)
+            }
+            "receive_register_answer" => {
+                let id = self.permit.id.as_str();
+                let body = json!({ "requestId": id, "outcome": "clear" }).to_string();
+                let at = self.app.now().timestamp();
+                call.header("webhook-id", id)
+                    .header("webhook-timestamp", &at.to_string())
+                    .header("webhook-signature", &signature(WEBHOOK_KEY, id, at, &body))
                     .text(&body)
             }
             "open_application" => call.key(&key).json(json!({ "track": "patent", "unit": "77" })),

@@ -987,7 +987,12 @@ async fn the_worker_goes_round_at_its_start_and_once_a_day_and_the_log_gets_its_
     let made = count(&owner, months).await;
     let (send, mut told) = tokio::sync::mpsc::unbounded_channel();
     let idle: Arc<dyn Handler> = Arc::new(Idle);
-    let handlers = Handlers { timer: Arc::clone(&idle), mail: Arc::clone(&idle), documents: idle };
+    let handlers = Handlers {
+        timer: Arc::clone(&idle),
+        mail: Arc::clone(&idle),
+        registers: Arc::clone(&idle),
+        documents: idle,
+    };
     let wake = Wake::default();
     let worker = Worker::new(
         office.db.clone(),

@@ -106,6 +106,7 @@ impl Outbox {
         Handlers {
             timer,
             mail: Arc::new(mail),
+            registers: Arc::new(Does(|_| async { Outcome::Done })),
             documents: Arc::new(Does(|_| async { Outcome::Done })),
         }
     }
@@ -172,7 +173,12 @@ where
     R: Future<Output = Outcome> + Send + 'static,
 {
     let handler = Arc::new(Does(run));
-    Handlers { timer: handler.clone(), mail: handler.clone(), documents: handler }
+    Handlers {
+        timer: handler.clone(),
+        mail: handler.clone(),
+        registers: handler.clone(),
+        documents: handler,
+    }
 }
 
 /// Starts the loop; the sender shuts it down, the handle ends when it has.
@@ -219,7 +225,7 @@ async fn the_job_of_a_dead_worker_is_taken_over_when_its_lease_ends() {
     let key = outbox.enqueue_timer(1).await;
     let mut dead = outbox.db.conn().await.unwrap();
     let lease = TimeDelta::seconds(120);
-    let rows = jobs::claim(&mut dead, &KINDS, outbox.clock.now(), lease, 5).await.unwrap();
+    let rows = jobs::claim(&mut dead, &KINDS, &[], outbox.clock.now(), lease, 5).await.unwrap();
     assert_eq!(rows.iter().map(|row| &row.key).collect::<Vec<_>>(), [&key]);
     assert_eq!(outbox.counts().await.running, 1);
 
@@ -473,6 +479,7 @@ fn office_worker(office: &Office, mail: &Path) -> Worker {
     let handlers = Handlers {
         timer: Arc::new(TimerHandler::new(Arc::new(office.casework.clone()))),
         mail: Arc::new(handler),
+        registers: Arc::new(Does(|_| async { Outcome::Done })),
         documents: Arc::new(Does(|_| async { Outcome::Done })),
     };
     let (db, clock) = (office.db.clone(), office.clock.clone());

@@ -1,0 +1,189 @@
+//! Takes answers of registers into applications, whichever way they come, and remembers what came of them.
+//!
+//! An answer comes at once or by a callback, twice, late, or against what was answered before. Whatever happens to it is
+//! written down: it counts, it is known, or it is ignored with an event that says so. Once a request was answered, only
+//! a hit can change that: who was found to be clear may turn out not to be, but a hit does not go away by itself.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::protocol::AnswerMessage;
+use crate::casework::{Answered, Casework, RegisterAnswer};
+use crate::clock::SharedClock;
+use crate::domain::actor::Actor;
+use crate::domain::checks::Outcome;
+use crate::error::{ErrorCode, Result};
+use crate::storage::Db;
+use crate::storage::events::PlainEvent;
+use crate::storage::registers::{self, Ending, RequestRow, Status};
+
+/// What became of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// The application's check has it.
+    Taken,
+    /// It had come before.
+    Known,
+    /// It came too late, or against what counts; that is recorded.
+    Ignored,
+}
+
+impl Arrival {
+    /// Gives the name under which the register is told.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Known => "known",
+            Self::Ignored => "ignored",
+        }
+    }
+}
+
+/// Takes answers in. Cheap to clone.
+#[derive(Clone)]
+pub struct Reception {
+    db: Db,
+    clock: SharedClock,
+    casework: Casework,
+}
+
+impl Reception {
+    /// Makes it.
+    #[must_use]
+    pub fn new(db: Db, clock: SharedClock, casework: Casework) -> Self {
+        Self { db, clock, casework }
+    }
+
+    /// Takes a verified answer of a register to the request `id`; `None` when it was asked no such thing.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Internal`] when it could not be written down: it must come again.
+    pub async fn take(
+        &self,
+        register: &str,
+        id: Uuid,
+        answer: &AnswerMessage,
+        digest: &str,
+    ) -> Result<Option<Arrival>> {
+        let request = registers::find_request(&mut *self.db.conn().await?, id).await?;
+        let Some(request) = request.filter(|request| request.register == register) else {
+            return Ok(None);
+        };
+        let outcome = Outcome::from(answer.outcome);
+        if request.outcome == Some(outcome) && request.digest.as_deref() == Some(digest) {
+            return Ok(Some(Arrival::Known));
+        }
+        let event = || self.ignored(&request, answer, digest);
+        let answered = request.status == Status::Answered;
+        let worse = outcome == Outcome::Hit && request.outcome != Some(Outcome::Hit);
+        if answered && !worse {
+            registers::ignore(&mut *self.db.conn().await?, &event()).await?;
+            return Ok(Some(Arrival::Ignored));
+        }
+        let ending = |used| Ending {
+            status: Status::Answered,
+            outcome: Some(outcome),
+            digest: Some(digest),
+            used: Some(used),
+            error: None,
+        };
+        let arrival = self.hand_in(&request, answer, digest).await?;
+        let mut conn = self.db.conn().await?;
+        match arrival {
+            Answered::TooLate if answered => {
+                registers::ignore(&mut conn, &event()).await?;
+                Ok(Some(Arrival::Ignored))
+            }
+            Answered::TooLate => {
+                let event = event();
+                registers::end(&mut conn, id, &ending(false), event.at(), Some(&event)).await?;
+                Ok(Some(Arrival::Ignored))
+            }
+            Answered::Taken | Answered::Known => {
+                registers::end(&mut conn, id, &ending(true), self.clock.now(), None).await?;
+                let known = arrival == Answered::Known;
+                Ok(Some(if known { Arrival::Known } else { Arrival::Taken }))
+            }
+        }
+    }
+
+    /// Gives a check the outcome of a register that will not answer: `error`, or `timedOut`.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Internal`] when it could not be written down.
+    pub async fn give_up(
+        &self,
+        request: &RequestRow,
+        status: Status,
+        outcome: Outcome,
+        error: &str,
+    ) -> Result<()> {
+        let note = Some(format!("{} {error}", request.register));
+        let answered = self.answer(request, outcome, None, note, None).await?;
+        let used = answered != Answered::TooLate;
+        let ending = Ending {
+            status,
+            outcome: used.then_some(outcome),
+            digest: None,
+            used: used.then_some(true),
+            error: Some(error),
+        };
+        let mut conn = self.db.conn().await?;
+        registers::end(&mut conn, request.id, &ending, self.clock.now(), None).await
+    }
+
+    /// Hands an answer in at the door. A reason that the definition does not list makes it no less of an answer: it is
+    /// kept in words.
+    async fn hand_in(
+        &self,
+        request: &RequestRow,
+        answer: &AnswerMessage,
+        digest: &str,
+    ) -> Result<Answered> {
+        let AnswerMessage { outcome, reason, note, .. } = answer.clone();
+        let (outcome, digest) = (outcome.into(), Some(digest.to_owned()));
+        let first =
+            self.answer(request, outcome, reason.clone(), note.clone(), digest.clone()).await;
+        match (first, reason) {
+            (Err(error), Some(reason)) if error.code() == ErrorCode::RuleRefused => {
+                let said = note.map(|note| format!("{note} ")).unwrap_or_default();
+                let note = Some(format!("{said}({reason})"));
+                self.answer(request, outcome, None, note, digest).await
+            }
+            (answered, _) => answered,
+        }
+    }
+
+    async fn answer(
+        &self,
+        request: &RequestRow,
+        outcome: Outcome,
+        reason: Option<String>,
+        note: Option<String>,
+        digest: Option<String>,
+    ) -> Result<Answered> {
+        let answer = RegisterAnswer {
+            register: request.register.clone(),
+            check: request.check.clone(),
+            round: request.round,
+            outcome,
+            reason,
+            note,
+            digest,
+        };
+        self.casework.answer_register(request.application, &answer).await
+    }
+
+    fn ignored(&self, request: &RequestRow, answer: &AnswerMessage, digest: &str) -> PlainEvent {
+        let actor = Actor::Register { name: request.register.clone() };
+        let role = actor.role_name();
+        let content = json!({
+            "actor": actor, "request": request.id, "check": request.check, "round": request.round,
+            "outcome": answer.outcome, "reason": answer.reason, "digest": digest,
+        });
+        PlainEvent::now(&*self.clock, "registerAnswerIgnored", role, content)
+            .about(request.application)
+            .in_unit(Some(request.unit.clone()))
+    }
+}
