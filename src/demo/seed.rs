@@ -23,12 +23,12 @@ use crate::casework::{Ask, Casework, Seen};
 use crate::clock::{Clock, FixedClock};
 use crate::domain::actor::{Actor, Role};
 use crate::domain::application::{Application, Document, InformationKind};
-use crate::domain::checks::Outcome;
+use crate::domain::checks::{Outcome, supported_grounds};
 use crate::domain::fee::Payment;
 use crate::domain::form::Person;
 use crate::domain::ground::Grounds;
 use crate::domain::workflow::command::{Answer, Command, RequestedItem};
-use crate::domain::workflow::definition::CommandName;
+use crate::domain::workflow::definition::{CommandName, Consequence, Definition};
 use crate::error::{Error, Result};
 use crate::storage::accounts::{self, NewAccount};
 use crate::storage::applications;
@@ -321,10 +321,16 @@ impl<'a> Case<'a> {
                 return Ok(());
             }
             Act::Clear(by, but) => {
-                let open: Vec<_> =
-                    application.checks.iter().filter(|check| check.finding.is_none()).collect();
+                let (open, answered): (Vec<_>, Vec<_>) =
+                    application.checks.iter().partition(|check| check.finding.is_none());
                 let count = open.len().saturating_sub(but);
-                for check in open.into_iter().take(count) {
+                // Two people of the demo can be alike by chance; an officer tells them apart.
+                let alike = answered.into_iter().filter(|check| {
+                    check.finding.as_ref().is_some_and(|found| {
+                        found.answered_by.is_none() && found.outcome == Outcome::Hit
+                    })
+                });
+                for check in open.into_iter().take(count).chain(alike) {
                     let command = Command::RecordFinding {
                         check: check.id.clone(),
                         outcome: Outcome::Clear,
@@ -348,7 +354,14 @@ impl<'a> Case<'a> {
                 let check = check.ok_or_else(|| Error::bug("every check has its answer"))?;
                 let note = Some("Ответ реестра от сегодняшнего дня.".to_owned());
                 let (check, outcome) = (check.id.clone(), Outcome::Hit);
-                let (reason, digest) = (None, None);
+                let reason = self
+                    .definition(&application)
+                    .and_then(|definition| definition.check(&check))
+                    .and_then(|rule| {
+                        rule.reasons.iter().find(|one| one.means == Consequence::Refuse)
+                    })
+                    .map(|reason| reason.id.clone());
+                let digest = None;
                 (officer(by)?, Command::RecordFinding { check, outcome, reason, note, digest })
             }
             Act::Override => {
@@ -396,32 +409,42 @@ impl<'a> Case<'a> {
         self.casework.execute(&who, application.id, &command, &keep).await.map(drop)
     }
 
+    fn definition(&self, application: &Application) -> Option<&Definition> {
+        self.casework.rules().definition(&application.track, application.workflow_version)
+    }
+
     fn required_documents(&self, application: &Application) -> Vec<String> {
-        let rules = self.casework.rules();
-        let definition = rules.definition(&application.track, application.workflow_version);
-        let documents = definition.map(|one| one.documents.as_slice()).unwrap_or_default();
+        let documents =
+            self.definition(application).map(|one| one.documents.as_slice()).unwrap_or_default();
         documents.iter().filter(|one| one.required).map(|one| one.id.clone()).collect()
     }
 
-    /// Chooses one of the grounds that the track lists for a command, with its wording as the reason.
+    /// Gives the ground that the findings support, or else one of those that the track lists for a command, with its
+    /// wording as the reason.
     fn grounds(
         &self,
         application: &Application,
         command: CommandName,
     ) -> Result<(Grounds, String)> {
         let rules = self.casework.rules();
-        let codes: Vec<_> = rules
-            .definition(&application.track, application.workflow_version)
-            .into_iter()
-            .flat_map(|definition| &definition.transitions)
-            .filter(|transition| transition.command == command)
-            .flat_map(|transition| &transition.grounds)
-            .collect();
+        let definition = self.definition(application);
+        let mut codes: Vec<_> = definition
+            .filter(|_| command == CommandName::Refuse)
+            .map(|definition| supported_grounds(definition, &application.checks))
+            .unwrap_or_default();
+        if codes.is_empty() {
+            let listed = definition
+                .into_iter()
+                .flat_map(|definition| &definition.transitions)
+                .filter(|transition| transition.command == command)
+                .flat_map(|transition| &transition.grounds);
+            codes = listed.cloned().collect();
+        }
         let code = codes
             .get(self.number % codes.len().max(1))
             .ok_or_else(|| Error::bug("the track lists no grounds"))?;
         let reason = rules.grounds.wording(code, "ru").unwrap_or_default().to_owned();
-        let grounds = Grounds::new(vec![(*code).clone()]);
+        let grounds = Grounds::new(vec![code.clone()]);
         Ok((grounds.ok_or_else(|| Error::bug("no ground"))?, reason))
     }
 }

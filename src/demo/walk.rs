@@ -105,7 +105,7 @@ impl Walk<'_> {
             return self.await_registers("officer1").await;
         }
         let open: Vec<String> = items(&self.view["checks"])
-            .filter(|check| check["outcome"].is_null())
+            .filter(|check| check["clear"] == false)
             .filter_map(|check| check["id"].as_str().map(str::to_owned))
             .collect();
         if let Some(check) = open.first()
@@ -568,9 +568,10 @@ impl Walk<'_> {
         // The last digits say what the simulated registers answer: these are clear everywhere.
         let number = u32::from_le_bytes(random) % 100_000 * 100;
         let today = self.today();
+        let born = NaiveDate::from_ymd_opt(1992, 3, 8).unwrap_or(today);
         json!({
             "person": {"familyName": "Юсупов", "givenName": "Фаррух", "patronymic": "Азизович",
-                "birthDate": "1992-03-08", "sex": "male", "citizenship": "UZB"},
+                "birthDate": born - Days::new(u64::from(number % 9_000)), "sex": "male", "citizenship": "UZB"},
             "passport": {"number": format!("FB{number:07}"), "issuedOn": today - Days::new(400),
                 "expiresOn": today + Days::new(3200)},
             "entry": {"enteredOn": today - Days::new(5), "migrationCard": "4626 1234567"},

@@ -153,3 +153,61 @@ pub fn supported_grounds(definition: &Definition, checks: &[Check]) -> Vec<Groun
     }
     supported
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::workflow::definition::{CheckReason, CheckSource, Texts};
+
+    fn rule() -> CheckRule {
+        let reason = |id: &str, means, grounds: &[&str]| CheckReason {
+            id: id.into(),
+            means,
+            title: Texts::new(),
+            grounds: grounds.iter().map(|code| GroundCode::parse(code).unwrap()).collect(),
+            line: 1,
+        };
+        CheckRule {
+            id: "medical".into(),
+            title: Texts::new(),
+            source: CheckSource::Officer,
+            sends: Vec::new(),
+            due_working_days: 1,
+            blocking: vec![
+                (Outcome::Hit, Consequence::Refuse),
+                (Outcome::NoData, Consequence::Ask),
+            ],
+            reasons: vec![
+                reason("illness", Consequence::Refuse, &["G10"]),
+                reason("expired", Consequence::Ask, &[]),
+            ],
+            line: 1,
+        }
+    }
+
+    fn found(outcome: Outcome, reason: Option<&str>) -> Finding {
+        Finding {
+            outcome,
+            answered_at: DateTime::UNIX_EPOCH,
+            answered_by: None,
+            note: None,
+            reason: reason.map(str::to_owned),
+            digest: None,
+        }
+    }
+
+    #[test]
+    fn a_reason_goes_before_what_the_outcome_means() {
+        for (outcome, reason, means) in [
+            (Outcome::Hit, None, Some(Consequence::Refuse)),
+            (Outcome::Hit, Some("illness"), Some(Consequence::Refuse)),
+            (Outcome::Hit, Some("expired"), Some(Consequence::Ask)),
+            (Outcome::NoData, None, Some(Consequence::Ask)),
+            (Outcome::NoData, Some("illness"), Some(Consequence::Refuse)),
+            (Outcome::Clear, None, None),
+            (Outcome::TimedOut, None, None),
+        ] {
+            assert_eq!(blocking(&rule(), &found(outcome, reason)), means, "{outcome:?} {reason:?}");
+        }
+    }
+}

@@ -238,3 +238,42 @@ impl Form {
 pub fn person_key(citizenship: &CountryCode, passport: &PassportNumber) -> String {
     format!("{}:{}", citizenship.as_str(), passport.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Form {
+        serde_json::from_value(serde_json::json!({
+            "person": {"familyName": "Каримов", "givenName": "Рустам", "patronymic": "Алишерович",
+                "birthDate": "1990-05-17", "sex": "male", "citizenship": "UZB"},
+            "passport": {"number": "FA1234567", "issuedOn": "2021-01-02", "expiresOn": "2031-01-01",
+                "mrz": ["P<", "FA"]},
+            "entry": {"enteredOn": "2026-03-05", "migrationCard": "4526 1234567", "fineReceipt": "1"},
+            "occupation": {"code": "7112", "title": "Каменщик"},
+            "employer": {"inn": "7707083893", "name": "ООО «Стройка»"},
+            "contract": {"salary": 90_000_000, "salaryPeriod": "quarter", "startsOn": "2026-04-01",
+                "endsOn": "2027-04-01"},
+            "prepaidMonths": 2,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn every_part_that_can_be_sent_is_one_of_the_form() {
+        for part in PARTS {
+            let sent = Value::Object(full().excerpt(&[part.to_owned()]));
+            let pointer = format!("/{}", part.replace('.', "/"));
+            assert!(sent.pointer(&pointer).is_some_and(|value| !value.is_null()), "{part}: {sent}");
+        }
+    }
+
+    #[test]
+    fn an_excerpt_holds_what_was_named_and_nothing_else() {
+        let named = ["person.familyName", "passport.number", "prepaidMonths"].map(str::to_owned);
+        let expected = serde_json::json!({"person": {"familyName": "Каримов"},
+            "passport": {"number": "FA1234567"}, "prepaidMonths": 2});
+        assert_eq!(Value::Object(full().excerpt(&named)), expected);
+        assert_eq!(Form::default().excerpt(&named), Map::new());
+    }
+}

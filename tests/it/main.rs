@@ -7,6 +7,7 @@ mod auditor;
 mod bad_business;
 mod bad_input;
 mod casework;
+mod checks;
 mod demo;
 mod erasure;
 mod http;

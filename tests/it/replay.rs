@@ -39,7 +39,7 @@ async fn walk(seed: u64, steps: usize) -> Walk {
 async fn random_commands_of_random_people_leave_rows_that_equal_their_events() {
     let mut states = BTreeSet::new();
     let mut refusals = BTreeSet::new();
-    for seed in [1, 2] {
+    for seed in [4, 5] {
         let walk = walk(seed, 300).await;
         let owner = walk.office.owner().await;
         let counts = owner

@@ -460,7 +460,7 @@ fn check_source<'t>(r: &mut Reading<'t>, value: &Value<'t>) -> CheckSource {
             if check.is_none() {
                 r.undefined(line, "local check", &name, LocalCheck::ALL.map(LocalCheck::name));
             }
-            check.map_or(CheckSource::Officer, CheckSource::Local)
+            CheckSource::Local(check.unwrap_or(LocalCheck::Mrz))
         }
         ("officer" | "register" | "local", _) => {
             let wanted = "`\"officer\"`, `{ register = \"name\" }` or `{ local = \"name\" }`";

@@ -258,9 +258,15 @@ impl Office {
 
     /// Records a clear answer to every check of an application.
     pub async fn clear(&self, who: &Colleague, id: Uuid) {
+        self.clear_all_but(who, id, "").await;
+    }
+
+    /// As [`Office::clear`], but for one check.
+    pub async fn clear_all_but(&self, who: &Colleague, id: Uuid, but: &str) {
         for check in self.now(id).await.application.checks {
             // What the engine found clear itself needs nobody.
-            if check.finding.is_none_or(|found| found.outcome == Outcome::Hit) {
+            let open = check.finding.is_none_or(|found| found.outcome == Outcome::Hit);
+            if open && check.id != but {
                 self.give(who, id, finding(&check.id, Outcome::Clear)).await.unwrap();
             }
         }

@@ -251,6 +251,88 @@ fn w11_everyone_who_acts_is_named_and_can_exist() {
     breaks(Rule::W11, &text, "track", "track");
 }
 
+/// The sound text with another check: a register's, or a local one.
+fn with_check(check: &str) -> String {
+    changed("id = \"passport\"", "\n[[fee]]", &format!("\n{check}\n[[fee]]"))
+}
+
+const LANGUAGE: &str = "[[check]]
+id = \"language\"
+title = { en = \"Language?\", ru = \"Язык?\" }
+source = { register = \"educationDocuments\" }
+sends = [\"person.familyName\"]
+due_working_days = 2
+blocking = { hit = \"ask\" }
+[[check.reason]]
+id = \"forged\"
+means = \"refuse\"
+title = { en = \"Forged\", ru = \"Поддельный\" }
+grounds = [\"G04\"]
+";
+
+const OF_AGE: &str = "[[check]]
+id = \"ofAge\"
+title = { en = \"Of age?\", ru = \"Возраст?\" }
+source = { local = \"age\" }
+blocking = { hit = \"ask\" }
+[[check.reason]]
+id = \"underAge\"
+means = \"ask\"
+title = { en = \"Too young\", ru = \"Слишком молод\" }
+";
+
+#[test]
+fn w01_a_check_sends_parts_of_the_form_and_names_grounds_to_refuse() {
+    assert_eq!(problems(&with_check(LANGUAGE)), []);
+    let at = "id = \"language\"";
+    let broken = |old: &str, new: &str| with_check(&LANGUAGE.replacen(old, new, 1));
+    let text = broken("person.familyName", "person.surname");
+    breaks(Rule::W01, &text, at, "sends");
+    let text = broken("sends = [\"person.familyName\"]\n", "");
+    let message = breaks(Rule::W01, &text, "\n[[check]]\nid = \"language\"", "[[check]]");
+    assert!(message.contains("sent nothing"), "{message}");
+    let text = broken("{ register = \"educationDocuments\" }", "\"officer\"");
+    breaks(Rule::W01, &text, "\n[[check]]\nid = \"language\"", "[[check]]");
+    for ground in ["G77", "G90", "I01", "G10"] {
+        let message = breaks(Rule::W01, &broken("G04", ground), at, "[[check.reason]]");
+        assert!(message.contains(&format!("ground {ground}")), "{message}");
+    }
+    let text = broken("blocking = { hit = \"ask\" }\n", "");
+    breaks(Rule::W01, &text, at, "[[check.reason]]");
+    let twice = LANGUAGE.split("[[check.reason]]").nth(1).unwrap();
+    let text = with_check(&format!("{LANGUAGE}[[check.reason]]{twice}"));
+    let message = problems(&text);
+    assert!(message[0].message.contains("\"forged\" is already defined"), "{message:?}");
+}
+
+#[test]
+fn w01_a_local_check_has_its_guard_its_outcomes_and_its_reasons() {
+    let guarded = |check: &str| {
+        with_check(check).replacen("\"formComplete\"", "\"formComplete\", { ageAtLeast = 18 }", 1)
+    };
+    assert_eq!(problems(&guarded(OF_AGE)), []);
+    let start = "\n[[check]]\nid = \"ofAge\"";
+    let message = breaks(Rule::W01, &with_check(OF_AGE), start, "[[check]]");
+    assert!(message.contains("no guard `ageAtLeast`"), "{message}");
+    let text = guarded(&OF_AGE.replacen("underAge", "tooYoung", 1));
+    breaks(Rule::W01, &text, start, "[[check.reason]]");
+    let text = guarded(&OF_AGE.replacen("hit =", "timedOut =", 1));
+    breaks(Rule::W01, &text, start, "[[check]]");
+    let text = guarded(&OF_AGE.replacen("{ local = \"age\" }", "{ local = \"agee\" }", 1));
+    let message = breaks(Rule::W01, &text, start, "source");
+    assert!(message.contains("did you mean \"age\"?"), "{message}");
+    let text = guarded(&OF_AGE.replacen("blocking", "due_working_days = 1\nblocking", 1));
+    breaks(Rule::Syntax, &text, start, "due_working_days");
+}
+
+#[test]
+fn w08_a_reason_to_refuse_names_a_ground() {
+    let text = with_check(&LANGUAGE.replacen("grounds = [\"G04\"]\n", "", 1));
+    breaks(Rule::W08, &text, "id = \"language\"", "[[check.reason]]");
+    let text = with_check(&LANGUAGE.replacen(", ru = \"Поддельный\"", "", 1));
+    breaks(Rule::W12, &text, "id = \"language\"", "[[check.reason]]");
+}
+
 #[test]
 fn w12_every_state_and_title_is_worded_in_every_language() {
     let start = "\n[[state]]\nid = \"ready\"";
