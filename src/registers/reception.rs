@@ -12,10 +12,10 @@ use crate::casework::{Answered, Casework, RegisterAnswer};
 use crate::clock::SharedClock;
 use crate::domain::actor::Actor;
 use crate::domain::checks::Outcome;
-use crate::error::{ErrorCode, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::storage::Db;
 use crate::storage::events::PlainEvent;
-use crate::storage::registers::{self, Ending, RequestRow, Status};
+use crate::storage::registers::{self, Begun, RequestRow, Status};
 
 /// What became of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,8 @@ impl Reception {
     /// Takes a verified answer of a register to the request `id`; `None` when it was asked no such thing.
     ///
     /// # Errors
-    /// [`crate::error::Error::Internal`] when it could not be written down: it must come again.
+    /// [`Error::Internal`] when it could not be written down, [`ErrorCode::Unavailable`] while another answer to the same
+    /// request is being taken: it must come again.
     pub async fn take(
         &self,
         register: &str,
@@ -70,48 +71,35 @@ impl Reception {
         let Some(request) = request.filter(|request| request.register == register) else {
             return Ok(None);
         };
-        let outcome = Outcome::from(answer.outcome);
-        if request.outcome == Some(outcome) && request.digest.as_deref() == Some(digest) {
-            return Ok(Some(Arrival::Known));
-        }
         let event = || self.ignored(&request, answer, digest);
-        let answered = request.status == Status::Answered;
-        let worse = outcome == Outcome::Hit && request.outcome != Some(Outcome::Hit);
-        if answered && !worse {
-            registers::ignore(&mut *self.db.conn().await?, &event()).await?;
-            return Ok(Some(Arrival::Ignored));
-        }
-        let ending = |used| Ending {
-            status: Status::Answered,
-            outcome: Some(outcome),
-            digest: Some(digest),
-            used: Some(used),
-            error: None,
-        };
-        let arrival = self.hand_in(&request, answer, digest).await?;
         let mut conn = self.db.conn().await?;
-        match arrival {
-            Answered::TooLate if answered => {
+        let (outcome, now) = (answer.outcome.into(), self.clock.now());
+        match registers::begin_answer(&mut conn, id, outcome, digest, now).await? {
+            Begun::Yes => {}
+            Begun::Known => return Ok(Some(Arrival::Known)),
+            Begun::Settled => {
                 registers::ignore(&mut conn, &event()).await?;
-                Ok(Some(Arrival::Ignored))
+                return Ok(Some(Arrival::Ignored));
             }
-            Answered::TooLate => {
-                let event = event();
-                registers::end(&mut conn, id, &ending(false), event.at(), Some(&event)).await?;
-                Ok(Some(Arrival::Ignored))
-            }
-            Answered::Taken | Answered::Known => {
-                registers::end(&mut conn, id, &ending(true), self.clock.now(), None).await?;
-                let known = arrival == Answered::Known;
-                Ok(Some(if known { Arrival::Known } else { Arrival::Taken }))
-            }
+            Begun::Busy => return Err(busy()),
         }
+        drop(conn);
+        let answered = self.hand_in(&request, answer, digest).await?;
+        let mut conn = self.db.conn().await?;
+        let (arrival, event) = match answered {
+            Answered::Taken => (Arrival::Taken, None),
+            Answered::Known => (Arrival::Known, None),
+            Answered::TooLate => (Arrival::Ignored, Some(event())),
+        };
+        let used = event.is_none();
+        registers::end_answer(&mut conn, id, digest, used, event.as_ref()).await?;
+        Ok(Some(arrival))
     }
 
     /// Gives a check the outcome of a register that will not answer: `error`, or `timedOut`.
     ///
     /// # Errors
-    /// [`crate::error::Error::Internal`] when it could not be written down.
+    /// [`Error::Internal`] when it could not be written down.
     pub async fn give_up(
         &self,
         request: &RequestRow,
@@ -121,16 +109,9 @@ impl Reception {
     ) -> Result<()> {
         let note = Some(format!("{} {error}", request.register));
         let answered = self.answer(request, outcome, None, note, None).await?;
-        let used = answered != Answered::TooLate;
-        let ending = Ending {
-            status,
-            outcome: used.then_some(outcome),
-            digest: None,
-            used: used.then_some(true),
-            error: Some(error),
-        };
+        let given = (answered != Answered::TooLate).then_some(outcome);
         let mut conn = self.db.conn().await?;
-        registers::end(&mut conn, request.id, &ending, self.clock.now(), None).await
+        registers::give_up(&mut conn, request.id, status, given, error, self.clock.now()).await
     }
 
     /// Hands an answer in at the door. A reason that the definition does not list makes it no less of an answer: it is
@@ -186,4 +167,9 @@ impl Reception {
             .about(request.application)
             .in_unit(Some(request.unit.clone()))
     }
+}
+
+fn busy() -> Error {
+    let detail = "Another answer to this request is being taken; send yours again.";
+    Error::refused(ErrorCode::Unavailable, detail).with_retry_after(1)
 }

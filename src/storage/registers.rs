@@ -1,9 +1,10 @@
 //! Questions to registers and what came of them, and the circuit breakers that all processes share.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::sql_types::Bool;
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, Insertable, JoinOnDsl as _,
-    OptionalExtension as _, QueryDsl as _, Queryable,
+    BoolExpressionMethods as _, ExpressionMethods as _, Insertable, IntoSql as _, JoinOnDsl as _,
+    NullableExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable,
 };
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl as _};
 use uuid::Uuid;
@@ -13,6 +14,9 @@ use super::query_failed;
 use super::schema::{applications as a, checks as c, register_requests as q, registers as r};
 use crate::domain::checks::Outcome;
 use crate::error::{Error, Result};
+
+/// Within what whoever takes an answer in must have done so.
+const TAKING: TimeDelta = TimeDelta::minutes(1);
 
 // ── Circuit breakers ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -240,12 +244,6 @@ impl Status {
             Self::TimedOut => "timedOut",
         }
     }
-
-    /// Tells whether the register is still to answer.
-    #[must_use]
-    pub const fn is_open(self) -> bool {
-        matches!(self, Self::Waiting | Self::Accepted)
-    }
 }
 
 /// A request to be: one question about one application.
@@ -289,10 +287,20 @@ pub struct RequestRow {
     pub attempts: i32,
     /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// The latest answer.
-    pub outcome: Option<Outcome>,
-    /// SHA-256 of that answer.
-    pub digest: Option<String>,
+    /// Whether the latest answer was taken into the application; `None` when that is not known yet.
+    pub used: Option<bool>,
+}
+
+impl RequestRow {
+    /// Tells whether an answer is still to be had, or to be taken in.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        match self.status {
+            Status::Waiting | Status::Accepted => true,
+            Status::Answered => self.used.is_none(),
+            Status::Failed | Status::TimedOut => false,
+        }
+    }
 }
 
 #[derive(Queryable)]
@@ -306,8 +314,7 @@ struct StoredRequest {
     status: String,
     attempts: i32,
     created_at: DateTime<Utc>,
-    outcome: Option<String>,
-    digest: Option<String>,
+    used: Option<bool>,
 }
 
 impl StoredRequest {
@@ -316,11 +323,6 @@ impl StoredRequest {
         let corrupt = |column| Error::Corrupt { table: "register_requests", column, row: id };
         let known = Status::ALL.into_iter().find(|known| known.name() == self.status);
         let Some(status) = known else { return Err(corrupt("status")) };
-        let outcome = match self.outcome.as_deref().map(Outcome::parse) {
-            Some(None) => return Err(corrupt("outcome")),
-            Some(known) => known,
-            None => None,
-        };
         let Ok(round) = u32::try_from(self.round) else { return Err(corrupt("round")) };
         Ok(RequestRow {
             id: self.id,
@@ -332,8 +334,7 @@ impl StoredRequest {
             status,
             attempts: self.attempts,
             created_at: self.created_at,
-            outcome,
-            digest: self.digest,
+            used: self.used,
         })
     }
 }
@@ -354,8 +355,7 @@ macro_rules! requests {
                 q::status,
                 q::attempts,
                 q::created_at,
-                q::outcome,
-                q::digest,
+                q::used,
             ))
     };
 }
@@ -463,42 +463,89 @@ pub async fn drop_request(
         .map_err(|error| query_failed("registers::drop_request", error))
 }
 
-/// How a request ended.
-#[derive(Debug, Clone)]
-pub struct Ending<'a> {
-    /// How it stands.
-    pub status: Status,
-    /// The outcome that the check was given.
-    pub outcome: Option<Outcome>,
-    /// SHA-256 of the raw answer.
-    pub digest: Option<&'a str>,
-    /// Whether it was taken into the application; `None` when there was nothing to take.
-    pub used: Option<bool>,
-    /// Why it failed.
-    pub error: Option<&'a str>,
+/// What stands against taking an answer in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// Nothing: it is the one that counts now.
+    Yes,
+    /// It was taken in before.
+    Known,
+    /// Another answer counts, and this one changes nothing.
+    Settled,
+    /// Another answer is being taken in at this very moment.
+    Busy,
 }
 
-/// Records how a request ended, with the event of an answer that was ignored, if it was. One transaction.
+/// Makes an answer the one that counts of its request, before it is taken into the application; [`end_answer`] says what
+/// came of that.
+///
+/// The first answer counts, and after it only a hit. Of two that come at the same time the row lets one through: the
+/// application would keep whichever came last. Whoever began and did not end within a minute is gone. Two statements at
+/// the most.
 ///
 /// # Errors
 /// [`Error::Internal`] when the database fails.
-pub async fn end(
+pub async fn begin_answer(
     conn: &mut AsyncPgConnection,
     id: Uuid,
-    ending: &Ending<'_>,
+    outcome: Outcome,
+    digest: &str,
     now: DateTime<Utc>,
+) -> Result<Begun> {
+    let failed = |error| query_failed("registers::begin_answer", error);
+    let hit = Outcome::Hit;
+    let same = q::outcome.eq(outcome.name()).and(q::digest.eq(digest));
+    let gone = q::used.is_not_null().or(q::answered_at.le(now - TAKING));
+    let worse = q::outcome.ne(hit.name()).and(gone);
+    let unfinished = same.and(q::used.is_null());
+    let open = q::status.ne(Status::Answered.name());
+    let against = (outcome == hit).into_sql::<Bool>();
+    let counts = open.nullable().or(unfinished).or(worse.and(against));
+    let begun = diesel::update(q::table)
+        .filter(q::id.eq(id).and(counts))
+        .set((
+            q::status.eq(Status::Answered.name()),
+            q::outcome.eq(outcome.name()),
+            q::digest.eq(digest),
+            q::answered_at.eq(now),
+            q::used.eq(None::<bool>),
+        ))
+        .execute(conn)
+        .await
+        .map_err(failed)?;
+    if begun > 0 {
+        return Ok(Begun::Yes);
+    }
+    let (used, before, kept): (Option<bool>, Option<String>, Option<String>) = q::table
+        .find(id)
+        .select((q::used, q::outcome, q::digest))
+        .first(conn)
+        .await
+        .map_err(failed)?;
+    let known = before.as_deref() == Some(outcome.name()) && kept.as_deref() == Some(digest);
+    let against = outcome == hit && before.as_deref() != Some(hit.name());
+    Ok(match used {
+        Some(_) if known => Begun::Known,
+        None if against => Begun::Busy,
+        Some(_) | None => Begun::Settled,
+    })
+}
+
+/// Records whether an answer that [`begin_answer`] let through was taken into the application, with the event of one that
+/// came too late. One transaction.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn end_answer(
+    conn: &mut AsyncPgConnection,
+    id: Uuid,
+    digest: &str,
+    used: bool,
     event: Option<&PlainEvent>,
 ) -> Result<()> {
     let work = async |conn: &mut AsyncPgConnection| {
-        diesel::update(q::table.find(id))
-            .set((
-                q::status.eq(ending.status.name()),
-                q::answered_at.eq(ending.outcome.map(|_| now)),
-                q::outcome.eq(ending.outcome.map(Outcome::name)),
-                q::digest.eq(ending.digest),
-                q::used.eq(ending.used),
-                q::last_error.eq(ending.error),
-            ))
+        diesel::update(q::table.filter(q::id.eq(id).and(q::digest.eq(digest))))
+            .set((q::used.eq(used), q::last_error.eq(None::<String>)))
             .execute(conn)
             .await?;
         match event {
@@ -506,7 +553,35 @@ pub async fn end(
             None => Ok(()),
         }
     };
-    conn.transaction(work).await.map_err(|error| query_failed("registers::end", error))
+    conn.transaction(work).await.map_err(|error| query_failed("registers::end_answer", error))
+}
+
+/// Ends a request that got no answer, with the outcome that its check was given; one that got an answer meanwhile stays
+/// answered.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn give_up(
+    conn: &mut AsyncPgConnection,
+    id: Uuid,
+    status: Status,
+    outcome: Option<Outcome>,
+    error: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let open = q::id.eq(id).and(q::status.ne(Status::Answered.name()));
+    diesel::update(q::table.filter(open))
+        .set((
+            q::status.eq(status.name()),
+            q::answered_at.eq(outcome.map(|_| now)),
+            q::outcome.eq(outcome.map(Outcome::name)),
+            q::used.eq(outcome.map(|_| true)),
+            q::last_error.eq(error),
+        ))
+        .execute(conn)
+        .await
+        .map(drop)
+        .map_err(|error| query_failed("registers::give_up", error))
 }
 
 /// Records an answer that was ignored, beside the one that counts. One statement.

@@ -79,7 +79,7 @@ impl RegisterHandler {
             return Ok(Outcome::Done);
         };
         let request = self.request(&mut conn, asked).await?;
-        if !request.status.is_open() {
+        if !request.is_open() {
             return Ok(Outcome::Done);
         }
         let due = end_of(check.due_on, loaded.unit.time_zone);

@@ -555,7 +555,7 @@ fn case(email: &str) -> Case {
         "unit": "77", "applicant": APPLICATION, "state": "checking", "phase": "checks", "version": 3,
         "createdAt": "2026-03-01T09:00:00Z", "stateSince": "2026-03-01T09:00:00Z",
         "submittedAt": "2026-03-01T09:00:00Z", "dueOn": "2026-03-17", "documents": [], "checks": [],
-        "information": [], "charges": [], "hands": [],
+        "information": [], "charges": [], "hands": [], "notes": [], "corrections": [],
         "form": {"contact": {"email": email, "phone": null, "language": "en"}}
     }))
     .unwrap();

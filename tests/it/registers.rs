@@ -13,7 +13,7 @@ use propusk::domain::checks::Outcome;
 use propusk::register_sim::{Mode, Options, Play, REGISTERS, Running, Simulator};
 use propusk::registers::Register;
 use propusk::registers::protocol::AnswerOutcome;
-use propusk::storage::registers::{self, BreakerState, RegisterRow};
+use propusk::storage::registers::{self, Begun, BreakerState, RegisterRow};
 use propusk::webhook::Key;
 use propusk::worker::{DrainReport, Worker};
 use serde_json::{Value, json};
@@ -132,7 +132,13 @@ impl Office {
     }
 
     /// Sends a callback as a register does.
-    async fn call_back(&self, register: &str, id: &str, key: &[u8], body: &Value) -> Reply {
+    async fn call_back(
+        &self,
+        register: &str,
+        id: &str,
+        key: &[u8],
+        body: &impl std::fmt::Display,
+    ) -> Reply {
         let body = body.to_string();
         let signed = Key::new(key.to_vec()).sign(id, self.app.now(), body.as_bytes());
         let mut call = self.app.post(&format!("/v1/callbacks/registers/{register}")).text(&body);
@@ -295,7 +301,6 @@ async fn a_register_answers_later_by_a_callback_that_repeats_harmlessly() {
     assert_eq!(until, "2026-03-04T21:00:00Z".parse::<DateTime<Utc>>().unwrap());
     assert_eq!(report.retried, []);
     office.simulator.settled().await;
-    handle.stop(false).await;
 
     let taken = only(office.simulator.callbacks("borderCrossings"));
     assert_eq!((&taken["status"], &taken["answer"]), (&json!(200), &json!({"outcome": "taken"})));
@@ -313,8 +318,8 @@ async fn a_register_answers_later_by_a_callback_that_repeats_harmlessly() {
     assert_eq!(office.found(&case, "medical").await.0.as_deref(), Some("hit"));
 
     let version = office.app.version(&case.id).await;
-    let again = json!({ "requestId": request.id, "outcome": "hit", "reason": "purposeNotWork" });
     let id = request.id.to_string();
+    let again = format!(r#"{{"requestId":"{id}","outcome":"hit","reason":"purposeNotWork"}}"#);
     let reply = office.call_back("borderCrossings", &id, KEY, &again).await.expect(200).json();
     assert_eq!(reply, json!({ "outcome": "known" }));
     // A hit does not go away by itself.
@@ -326,6 +331,44 @@ async fn a_register_answers_later_by_a_callback_that_repeats_harmlessly() {
     office.app.advance(TimeDelta::days(4));
     assert!(office.drain().await.done.contains(&key), "the job ends when nothing is left to do");
     assert_eq!(office.found(&case, "entry").await, purpose);
+    // Not before: connections to the database live where they were opened.
+    handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn of_two_answers_at_the_same_time_the_hit_counts_whichever_is_first() {
+    let office = Office::open().await;
+    let case = office.checking("000").await;
+    office.drain().await;
+    let id = office.request(&case, "taxNumbers").await.id;
+    let db = &office.app.app.db;
+    let begin = async |outcome, digest: &str, at| {
+        let mut conn = db.conn().await.unwrap();
+        registers::begin_answer(&mut conn, id, outcome, digest, at).await.unwrap()
+    };
+    let reopen = "UPDATE register_requests SET status = 'accepted', outcome = NULL, used = NULL";
+    let now = office.app.now();
+    let (clear, hit, minute) = ("c".repeat(64), "d".repeat(64), TimeDelta::minutes(1));
+
+    office.app.sql().await.batch_execute(reopen).await.unwrap();
+    assert_eq!(begin(Outcome::Hit, &hit, now).await, Begun::Yes);
+    assert_eq!(begin(Outcome::Clear, &clear, now + minute).await, Begun::Settled);
+    assert_eq!(begin(Outcome::Hit, &hit, now).await, Begun::Yes, "who began it may be gone");
+
+    office.app.sql().await.batch_execute(reopen).await.unwrap();
+    assert_eq!(begin(Outcome::Clear, &clear, now).await, Begun::Yes);
+    assert_eq!(begin(Outcome::Hit, &hit, now).await, Begun::Busy, "it must come again");
+    let mut conn = db.conn().await.unwrap();
+    registers::end_answer(&mut conn, id, &clear, true, None).await.unwrap();
+    assert_eq!(begin(Outcome::Clear, &clear, now).await, Begun::Known);
+    assert_eq!(begin(Outcome::Hit, &hit, now).await, Begun::Yes);
+    // Too late to say that the clear one was taken: the hit counts now.
+    registers::end_answer(&mut conn, id, &clear, true, None).await.unwrap();
+    assert_eq!(office.request(&case, "taxNumbers").await.used, None);
+
+    office.app.sql().await.batch_execute(reopen).await.unwrap();
+    assert_eq!(begin(Outcome::Clear, &clear, now).await, Begun::Yes);
+    assert_eq!(begin(Outcome::Hit, &hit, now + minute).await, Begun::Yes, "nobody waits for the dead");
 }
 
 #[actix_web::test]
