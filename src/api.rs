@@ -10,6 +10,7 @@ pub mod applicant;
 pub mod auditor;
 pub mod callbacks;
 pub mod command;
+pub mod desk;
 mod docs;
 pub mod export;
 pub mod extract;
@@ -40,6 +41,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
     applicant::configure(config);
     officer::configure(config);
     registers::configure(config);
+    desk::configure(config);
     auditor::configure(config);
     log::configure(config);
     callbacks::configure(config);

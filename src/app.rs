@@ -36,6 +36,7 @@ use crate::registers::reception::Reception;
 use crate::storage::{Db, DbOptions};
 use crate::webhook::Key;
 use crate::worker::documents::DocumentsHandler;
+use crate::worker::leaving::LeavingHandler;
 use crate::worker::mail::{MailHandler, StoredCases};
 use crate::worker::registers::RegisterHandler;
 use crate::worker::retention::Retention;
@@ -301,6 +302,7 @@ pub fn worker(app: &App) -> Result<Worker> {
         app.reception.clone(),
     );
     let timer = TimerHandler::new(Arc::new(app.casework.clone()));
+    let leaving = LeavingHandler::new(app.casework.clone());
     let documents = DocumentsHandler::new(app.db.clone(), app.blobs.clone());
     let retention = Retention::new(app.db.clone(), Arc::clone(&app.clock), app.casework.clone());
     Ok(Worker::new(
@@ -310,6 +312,7 @@ pub fn worker(app: &App) -> Result<Worker> {
             timer: Arc::new(timer),
             mail: Arc::new(mail),
             registers: Arc::new(registers),
+            leaving: Arc::new(leaving),
             documents: Arc::new(documents),
         },
         app.wake.clone(),

@@ -111,6 +111,74 @@ pub async fn add_user(
     Ok(account.id)
 }
 
+/// What becomes of an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountChange {
+    /// It has another role or unit.
+    Moved {
+        /// The role.
+        role: Role,
+        /// The unit's code: present exactly for officers and senior officers.
+        unit: Option<String>,
+    },
+    /// Nobody logs in with it.
+    Disabled,
+    /// It can be logged in with again.
+    Enabled,
+}
+
+/// Changes an account, with its event (`accountChanged`, `accountDisabled`, `accountEnabled`) in one transaction.
+///
+/// A change of role or unit, and disabling, end its sessions, and what it holds is released by a job of the same
+/// transaction. An access token that is out holds for its few minutes still.
+///
+/// # Errors
+/// [`ErrorCode::NotFound`] when no account has the address, [`ErrorCode::RuleRefused`] when nothing would change or the
+/// unit is unknown, [`ErrorCode::InvalidRequest`] when role and unit do not fit each other.
+pub async fn change_user(
+    db: &Db,
+    clock: &dyn Clock,
+    email: &str,
+    change: &AccountChange,
+) -> Result<Uuid> {
+    if let AccountChange::Moved { role, unit } = change
+        && role.is_office() != unit.is_some()
+    {
+        let detail = "Officers and senior officers belong to a unit, nobody else does.";
+        return Err(Error::invalid(vec![Violation::new("/unit", "invalid-value", detail)]));
+    }
+    let email = email.trim().to_lowercase();
+    let event = |account: &accounts::Account| {
+        let (kind, content) = match change {
+            AccountChange::Moved { role, unit } => (
+                "accountChanged",
+                serde_json::json!({ "account": account.id, "role": role, "unit": unit,
+                    "before": { "role": account.role, "unit": account.unit } }),
+            ),
+            AccountChange::Disabled => {
+                ("accountDisabled", serde_json::json!({ "account": account.id }))
+            }
+            AccountChange::Enabled => {
+                ("accountEnabled", serde_json::json!({ "account": account.id }))
+            }
+        };
+        PlainEvent::now(clock, kind, OPERATOR, content).in_unit(account.unit.clone())
+    };
+    accounts::change(db, &email, change.into(), clock.now(), event).await
+}
+
+impl<'a> From<&'a AccountChange> for accounts::Change<'a> {
+    fn from(change: &'a AccountChange) -> Self {
+        match change {
+            AccountChange::Moved { role, unit } => {
+                Self::Moved { role: *role, unit: unit.as_deref() }
+            }
+            AccountChange::Disabled => Self::Disabled,
+            AccountChange::Enabled => Self::Enabled,
+        }
+    }
+}
+
 /// The one refusal of a log-in, whatever was wrong with it.
 #[must_use]
 pub fn refused_login() -> Error {

@@ -11,6 +11,7 @@
 //!
 //! How what is over loses its person's data is in [`erasure`].
 
+pub mod bulk;
 pub mod erasure;
 mod refusal;
 
@@ -42,7 +43,7 @@ use crate::storage::applications::{
     self as store, Applied, ClaimNext, Claimed, KeptAnswer, Key, Loaded, PaymentRow, StoredAnswer,
     Wants, Write,
 };
-use crate::storage::payments;
+use crate::storage::{accounts, payments};
 
 /// How often a decision that lost a race is made anew before the caller is told to try again.
 const ATTEMPTS: usize = 5;
@@ -334,15 +335,146 @@ impl Casework {
         .await
     }
 
-    /// Gives a lease back.
+    /// Gives a lease back; a senior officer ends a colleague's, saying why.
     ///
     /// # Errors
     /// Refused when there is none, or when it is a colleague's and the caller is not a senior officer.
-    pub async fn release(&self, ask: &Ask, id: Uuid, render: Render<'_>) -> Result<Answer> {
+    pub async fn release(
+        &self,
+        ask: &Ask,
+        id: Uuid,
+        reason: Option<&str>,
+        render: Render<'_>,
+    ) -> Result<Answer> {
         self.change(ask, id, Wants::default(), None, render, |application, context| {
-            engine::release(application, &ask.actor, context)
+            engine::release(application, reason, &ask.actor, context)
         })
         .await
+    }
+
+    /// Gives an application to an officer of its unit.
+    ///
+    /// # Errors
+    /// Refused for all but senior officers, and when `to` is no officer of the unit.
+    pub async fn reassign(
+        &self,
+        ask: &Ask,
+        id: Uuid,
+        to: Uuid,
+        reason: &str,
+        render: Render<'_>,
+    ) -> Result<Answer> {
+        let officer = accounts::is_officer_of(&self.db, to, ask.actor.unit()).await?;
+        if !officer && ask.actor.is_senior() {
+            let detail = "Name the account of an officer of your unit who can log in.";
+            let refused =
+                "The command does not fit this application; mend each of the listed errors.";
+            return Err(Error::refused(ErrorCode::RuleRefused, refused).with_violations(vec![
+                crate::error::Violation::new("/to", "no-such-officer", detail),
+            ]));
+        }
+        self.change(ask, id, Wants::default(), None, render, |application, context| {
+            engine::reassign(application, to, reason, &ask.actor, context)
+        })
+        .await
+    }
+
+    /// Notes something for the colleagues of the office.
+    ///
+    /// # Errors
+    /// Refused for all but the unit's officers, and when there are too many notes.
+    pub async fn note(
+        &self,
+        ask: &Ask,
+        id: Uuid,
+        text: &str,
+        render: Render<'_>,
+    ) -> Result<Answer> {
+        self.change(ask, id, Wants::default(), None, render, |application, context| {
+            engine::add_note(application, text, &ask.actor, context)
+        })
+        .await
+    }
+
+    /// Puts an application before all others of its office.
+    ///
+    /// # Errors
+    /// Refused for all but senior officers, and when nothing is under way.
+    pub async fn expedite(
+        &self,
+        ask: &Ask,
+        id: Uuid,
+        reason: &str,
+        render: Render<'_>,
+    ) -> Result<Answer> {
+        self.change(ask, id, Wants::default(), None, render, |application, context| {
+            engine::expedite(application, reason, &ask.actor, context)
+        })
+        .await
+    }
+
+    /// Lets an application wait its turn again.
+    ///
+    /// # Errors
+    /// As [`Casework::expedite`], and when it is not expedited.
+    pub async fn end_expedition(
+        &self,
+        ask: &Ask,
+        id: Uuid,
+        reason: &str,
+        render: Render<'_>,
+    ) -> Result<Answer> {
+        self.change(ask, id, Wants::default(), None, render, |application, context| {
+            engine::end_expedition(application, reason, &ask.actor, context)
+        })
+        .await
+    }
+
+    /// Reminds the applicant of what is awaited from him.
+    ///
+    /// # Errors
+    /// Refused when he is not awaited, or was reminded within a day.
+    pub async fn remind(
+        &self,
+        ask: &Ask,
+        id: Uuid,
+        reason: &str,
+        render: Render<'_>,
+    ) -> Result<Answer> {
+        self.change(ask, id, Wants::default(), None, render, |application, context| {
+            engine::remind(application, reason, &ask.actor, context)
+        })
+        .await
+    }
+
+    /// Releases what an account holds; gives how many. For somebody who has left his role or unit.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the database fails; what was released stays so.
+    pub async fn release_all(&self, account: Uuid) -> Result<usize> {
+        let held = store::held_by(&mut self.db.conn().await?, account).await?;
+        let ask = Ask { actor: Actor::Timer, if_match: None, idempotency: None };
+        let mut released = 0;
+        for id in held {
+            let release = |application: &Application, context: &Context<'_>| {
+                // Between the list and now a colleague may have got it.
+                match application.claim.as_ref().is_some_and(|claim| claim.by == account) {
+                    true => engine::release(application, None, &ask.actor, context),
+                    false => Err(Rejection::WrongState {
+                        state: application.state.clone(),
+                        allowed_in: Vec::new(),
+                    }),
+                }
+            };
+            let nothing = |_: &Seen<'_>| Ok(String::new());
+            match self.change(&ask, id, Wants::default(), None, &nothing, release).await {
+                Ok(_) => released += 1,
+                Err(error)
+                    if matches!(error.code(), ErrorCode::WrongState | ErrorCode::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(released)
     }
 
     /// Claims the most urgent free application in a unit's queue; `None` when nothing is free.
@@ -768,10 +900,7 @@ fn replay(ask: &Ask, kept: StoredAnswer) -> Result<Answer> {
         decode_hex(&kept.fingerprint, &mut stored) && stored == one.fingerprint
     });
     if !same {
-        return Err(Error::refused(
-            ErrorCode::IdempotencyKeyReused,
-            "This Idempotency-Key was used with another request; send a new key.",
-        ));
+        return Err(reused());
     }
     Ok(Answer {
         status: u16::try_from(kept.status).unwrap_or(200),
@@ -780,6 +909,13 @@ fn replay(ask: &Ask, kept: StoredAnswer) -> Result<Answer> {
         body: kept.body,
         replayed: true,
     })
+}
+
+fn reused() -> Error {
+    Error::refused(
+        ErrorCode::IdempotencyKeyReused,
+        "This Idempotency-Key was used with another request; send a new key.",
+    )
 }
 
 fn decode_hex(text: &str, bytes: &mut [u8; 32]) -> bool {

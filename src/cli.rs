@@ -24,12 +24,12 @@ pub use self::person::{PersonCommand, PersonEraseArgs};
 use crate::api::openapi as document;
 use crate::app::{self, App};
 use crate::auth::passwords::{Cost, Passwords};
-use crate::auth::{self, NewUser};
+use crate::auth::{self, AccountChange, NewUser};
 use crate::clock::SystemClock;
 use crate::config::{CommandConfig, Config, ConfigErrors, LogConfig};
 use crate::domain::actor::Role;
 use crate::domain::rules::Rulebook;
-use crate::error::Error;
+use crate::error::{Error, ErrorCode};
 use crate::storage::accounts::Unit;
 use crate::storage::events::PlainEvent;
 use crate::storage::{Db, DbOptions, migrate};
@@ -180,7 +180,46 @@ pub enum UserCommand {
     /// administrator of a new installation is made like this.
     #[command(after_long_help = AfterHelp::USER_ADD)]
     Add(UserAddArgs),
+    /// Give an account another role or office
+    ///
+    /// Changes role or office of an account. Its sessions end, and the applications that it holds are released.
+    Change(UserChangeArgs),
+    /// Let nobody log in with an account
+    ///
+    /// Disables an account. Its sessions end, and the applications that it holds are released.
+    Disable(UserNameArgs),
+    /// Let an account log in again
+    Enable(UserNameArgs),
 }
+
+/// An account by its address.
+#[derive(Debug, Args)]
+pub struct UserNameArgs {
+    /// E-mail address that it logs in with
+    pub email: String,
+    /// Where the configuration is
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
+/// What an account becomes.
+#[derive(Debug, Args)]
+pub struct UserChangeArgs {
+    /// E-mail address that it logs in with
+    pub email: String,
+    /// The account's role from now on
+    #[arg(long, value_parser = PossibleValuesParser::new(ROLES))]
+    pub role: String,
+    /// Code of the office, for officers and senior officers
+    #[arg(long, value_name = "CODE")]
+    pub unit: Option<String>,
+    /// Where the configuration is
+    #[command(flatten)]
+    pub config: ConfigFile,
+}
+
+const ROLES: [&str; 6] =
+    ["migrant", "employer", "officer", "senior-officer", "auditor", "administrator"];
 
 /// A new account.
 #[derive(Debug, Args)]
@@ -188,8 +227,7 @@ pub struct UserAddArgs {
     /// E-mail address to log in with
     pub email: String,
     /// The account's role
-    #[arg(long, value_parser = PossibleValuesParser::new(
-        ["migrant", "employer", "officer", "senior-officer", "auditor", "administrator"]))]
+    #[arg(long, value_parser = PossibleValuesParser::new(ROLES))]
     pub role: String,
     /// The name that others are shown; the address when not given
     #[arg(long, value_name = "NAME")]
@@ -326,6 +364,16 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Witness(args) => witness::run(args).await,
         Command::RegisterSim(args) => register_sim::run(args).await,
         Command::User(UserCommand::Add(args)) => user_add(args).await,
+        Command::User(UserCommand::Change(args)) => {
+            let moved = AccountChange::Moved { role: role(&args.role)?, unit: args.unit };
+            user_change(&args.config, &args.email, &moved).await
+        }
+        Command::User(UserCommand::Disable(args)) => {
+            user_change(&args.config, &args.email, &AccountChange::Disabled).await
+        }
+        Command::User(UserCommand::Enable(args)) => {
+            user_change(&args.config, &args.email, &AccountChange::Enabled).await
+        }
         Command::Unit(UnitCommand::Add(args)) => unit_add(args).await,
         Command::Person(PersonCommand::Erase(args)) => person::erase(args).await,
     }
@@ -383,13 +431,18 @@ async fn demo(args: DemoArgs) -> Result<(), Failure> {
     Ok(demo::run(&options).await?)
 }
 
-async fn user_add(args: UserAddArgs) -> Result<(), Failure> {
-    let config = command_config(&args.config)?;
-    let role = match args.role.as_str() {
+/// Finds a role by its name at the command line.
+fn role(name: &str) -> Result<Role, Error> {
+    let role = match name {
         "senior-officer" => Some(Role::SeniorOfficer),
         name => Role::parse(name),
     };
-    let role = role.ok_or_else(|| Error::bug(format!("there is no role '{}'", args.role)))?;
+    role.ok_or_else(|| Error::bug(format!("there is no role '{name}'")))
+}
+
+async fn user_add(args: UserAddArgs) -> Result<(), Failure> {
+    let config = command_config(&args.config)?;
+    let role = role(&args.role)?;
     let mut password = String::new();
     std::io::stdin()
         .lock()
@@ -417,6 +470,30 @@ async fn user_add(args: UserAddArgs) -> Result<(), Failure> {
             );
             Err(Failure::Found(format!("{email} was not added: {}", lines.join("\n  "))))
         }
+        Err(other) => Err(other.into()),
+    }
+}
+
+async fn user_change(
+    config: &ConfigFile,
+    email: &str,
+    change: &AccountChange,
+) -> Result<(), Failure> {
+    let config = command_config(config)?;
+    let db = command_db(config.database.url.expose())?;
+    let wrong = |what: String| Err(Failure::Found(format!("{email} was not changed: {what}")));
+    match auth::change_user(&db, &SystemClock, email, change).await {
+        Ok(_) => {
+            println!("changed {email}; what it holds is released by the worker");
+            Ok(())
+        }
+        Err(error) if error.code() == ErrorCode::NotFound => {
+            wrong("no account has this address".to_owned())
+        }
+        Err(Error::Refused(refusal)) => wrong(match refusal.violations.first() {
+            Some(violation) => violation.detail.clone(),
+            None => refusal.detail.to_string(),
+        }),
         Err(other) => Err(other.into()),
     }
 }

@@ -210,7 +210,9 @@ async fn welcome(app: &App, url: &str, simulated: &Running) -> Result<()> {
         line(&format!("  curl -s -H 'Accept-Language: en' {url}/v1/status/{reference}"));
     }
     line(&format!("  curl -sL {url}/docs        (or open it in a browser)"));
-    line("\nThe registers are played on this machine, too; one of them can fall silent (and be \"normal\" again):");
+    line(
+        "\nThe registers are played on this machine, too; one of them can fall silent (and be \"normal\" again):",
+    );
     line(&format!(
         "  curl -s -X PUT http://{}/_sim/borderCrossings -d '{{\"mode\":\"down\"}}'",
         simulated.address

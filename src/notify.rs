@@ -152,6 +152,7 @@ fn write(
         "accepted" if over || application.decision.is_some() => Err(NoEmail::Overtaken),
         "accepted" => Ok(("accepted-subject", vec![accepted(application, language)?])),
         "informationRequested" => Ok(("information-requested-subject", asked(case, language)?)),
+        "reminder" => Ok(("reminder-subject", reminder(case, language)?)),
         "decided" => match &application.decision {
             Some(Decision::Granted { .. }) if !over => {
                 Ok(("decided-granted-subject", granted(case, language)?))
@@ -200,6 +201,26 @@ fn asked(case: &Case, language: Language<'_>) -> Result<Vec<String>, NoEmail> {
     Ok(vec![head, bullets(list.collect::<Result<_>>()?), closing])
 }
 
+/// Says what is awaited of the applicant: things, money, or himself.
+fn reminder(case: &Case, language: Language<'_>) -> Result<Vec<String>, NoEmail> {
+    let application = &case.application;
+    let none = FluentArgs::new();
+    let mut paragraphs = vec![language.text("reminder-body", &none)?];
+    if application.information.iter().any(InformationItem::is_open) {
+        paragraphs.extend(asked(case, language)?);
+        return Ok(paragraphs);
+    }
+    let owed = owed(case, language)?;
+    match application.phase {
+        Phase::Issuance => paragraphs.push(language.text("ready-body", &none)?),
+        Phase::Submission | Phase::Fee if !owed.is_empty() => paragraphs.extend(owed),
+        Phase::Submission | Phase::Checks | Phase::Fee | Phase::InForce | Phase::Closed => {
+            return Err(NoEmail::Overtaken);
+        }
+    }
+    Ok(paragraphs)
+}
+
 fn asked_item(case: &Case, item: &InformationItem, language: Language<'_>) -> Result<String> {
     let (kind, subject) = match item.kind {
         InformationKind::Document => {
@@ -235,8 +256,15 @@ fn field_key(field: &str) -> String {
 }
 
 fn granted(case: &Case, language: Language<'_>) -> Result<Vec<String>> {
+    let mut paragraphs = vec![language.text("decided-granted-body", &FluentArgs::new())?];
+    paragraphs.extend(owed(case, language)?);
+    Ok(paragraphs)
+}
+
+/// Says what is still to be paid; nothing when that is nothing.
+fn owed(case: &Case, language: Language<'_>) -> Result<Vec<String>> {
     let mut args = FluentArgs::new();
-    let mut paragraphs = vec![language.text("decided-granted-body", &args)?];
+    let mut paragraphs = Vec::new();
     let owed: Vec<&Charge> = case
         .application
         .charges

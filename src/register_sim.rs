@@ -228,11 +228,7 @@ impl Simulator {
             App::new()
                 .app_data(web::Data::new(simulator.clone()))
                 .app_data(web::PayloadConfig::new(LARGEST_ANSWER))
-                .service(
-                    web::resource("/_sim/{register}")
-                        .get(show)
-                        .put(set),
-                )
+                .service(web::resource("/_sim/{register}").get(show).put(set))
                 .service(web::resource("/{register}").post(ask))
         })
         .workers(1)
@@ -253,7 +249,13 @@ impl Simulator {
     }
 
     /// Answers a question as the register's play says.
-    async fn answer(&self, register: &str, key: &Key, question: &Question, play: &Play) -> HttpResponse {
+    async fn answer(
+        &self,
+        register: &str,
+        key: &Key,
+        question: &Question,
+        play: &Play,
+    ) -> HttpResponse {
         let id = question.request_id.to_string();
         let answer = answers::answer(register, question, play);
         let body = write(&answer);

@@ -158,7 +158,7 @@ fn query_failed(query: &'static str, error: diesel::result::Error) -> Error {
 }
 
 /// Writes bytes as lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String cannot fail.

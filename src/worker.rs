@@ -6,6 +6,7 @@
 //! [`retention`] for what is done once a day.
 
 pub mod documents;
+pub mod leaving;
 pub mod mail;
 mod patience;
 mod places;
@@ -36,7 +37,7 @@ use crate::storage::{Conn, Db, accounts, applications};
 use crate::telemetry::chain;
 
 /// The kinds of jobs that this version can run, but for [`ASK`].
-const KINDS: [&str; 3] = ["timer", "mail", "deleteDocuments"];
+const KINDS: [&str; 4] = ["timer", "mail", "releaseClaims", "deleteDocuments"];
 
 /// The kind of job that asks a register; it has places of its own.
 const ASK: &str = "askRegister";
@@ -93,6 +94,8 @@ pub struct Handlers {
     pub mail: Arc<dyn Handler>,
     /// For [`Job::AskRegister`].
     pub registers: Arc<dyn Handler>,
+    /// For [`Job::ReleaseClaims`].
+    pub leaving: Arc<dyn Handler>,
     /// For [`Job::DeleteDocuments`].
     pub documents: Arc<dyn Handler>,
 }
@@ -103,6 +106,7 @@ impl Handlers {
             Job::Timer { .. } => &*self.timer,
             Job::Mail { .. } => &*self.mail,
             Job::AskRegister { .. } => &*self.registers,
+            Job::ReleaseClaims { .. } => &*self.leaving,
             Job::DeleteDocuments { .. } => &*self.documents,
         }
     }

@@ -120,6 +120,7 @@ ALTER TABLE applications
     DROP COLUMN state_event,
     DROP COLUMN standard_due_on,
     DROP COLUMN warned_at,
+    DROP COLUMN reminded_at,
     DROP COLUMN decided_on,
     DROP COLUMN decided_in,
     ADD CONSTRAINT what_is_erased_is_empty CHECK (erased_at IS NULL

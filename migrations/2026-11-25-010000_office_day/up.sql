@@ -14,6 +14,7 @@ ALTER TABLE applications
     ADD COLUMN state_event     uuid,
     ADD COLUMN standard_due_on date,
     ADD COLUMN warned_at       timestamptz,
+    ADD COLUMN reminded_at     timestamptz,
     ADD COLUMN decided_on      date,
     ADD COLUMN decided_in      integer CHECK (decided_in >= 0),
     ADD CONSTRAINT work_is_of_a_kind CHECK (work IN

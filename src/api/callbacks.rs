@@ -174,8 +174,7 @@ pub async fn receive_register_answer(
         let detail = "Send the request's id as webhook-id, too.";
         return Err(Error::invalid(vec![Violation::new("/requestId", "mismatch", detail)]));
     }
-    let arrival =
-        app.reception.take(&register, answer.request_id, &answer, &digest(&body)).await?;
+    let arrival = app.reception.take(&register, answer.request_id, &answer, &digest(&body)).await?;
     let outcome = arrival.ok_or_else(Error::not_found)?.name();
     Ok(HttpResponse::Ok().json(ArrivalView { outcome }))
 }

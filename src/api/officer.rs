@@ -4,10 +4,11 @@
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
+use validator::Validate;
 
 use super::applicant::{ApplicationPage, ask, language, listed, renderer, summaries};
 use super::extract::{
@@ -217,10 +218,21 @@ pub async fn claim_application(
     app.casework.claim(&ask, id, &render).await.map(answered)
 }
 
+/// Why a lease is ended.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ReleaseQuery {
+    /// Why a senior officer ends a colleague's lease; one's own needs no reason.
+    #[validate(length(min = 1, max = 500))]
+    #[param(min_length = 1, max_length = 500, example = "On sick leave")]
+    pub reason: Option<String>,
+}
+
 /// Release an application
 ///
-/// Gives the caller's lease back; a senior officer can end a colleague's.
-#[utoipa::path(tag = "office", params(("id" = Uuid, Path, description = "The application."), IfMatchHeader), responses(
+/// Gives the caller's lease back; a senior officer can end a colleague's and says why in `reason`.
+#[utoipa::path(tag = "office", params(("id" = Uuid, Path, description = "The application."), ReleaseQuery, IfMatchHeader), responses(
     (status = 200, description = "Nobody holds the application.", body = ApplicationView)))]
 #[delete("/v1/applications/{id}/claim")]
 pub async fn release_application(
@@ -228,11 +240,12 @@ pub async fn release_application(
     request: HttpRequest,
     caller: Caller<Office>,
     Path(id): Path<Uuid>,
+    Query(query): Query<ReleaseQuery>,
     version: IfMatch,
 ) -> Result<HttpResponse> {
     let ask = ask(&request, &caller, Some(version), None);
     let render = renderer(true, language(&request));
-    app.casework.release(&ask, id, &render).await.map(answered)
+    app.casework.release(&ask, id, query.reason.as_deref(), &render).await.map(answered)
 }
 
 /// List payments to match

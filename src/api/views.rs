@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::form::FormBody;
 use crate::casework::Seen;
-use crate::domain::application::{Decision, InformationItem};
+use crate::domain::application::{Decision, InformationItem, Note};
 use crate::domain::checks::{Check, blocking, supported_grounds};
 use crate::domain::event::Event;
 use crate::domain::fee::{Charge, ChargeStatus, Money};
@@ -360,6 +360,41 @@ pub struct ClaimView {
     pub until: DateTime<Utc>,
 }
 
+/// What an officer noted for his colleagues.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NoteView {
+    /// Number within the application, from 1.
+    #[schema(minimum = 1)]
+    pub note: u32,
+    /// The officer's account.
+    pub by: Uuid,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The text.
+    #[schema(max_length = 2000)]
+    pub text: String,
+}
+
+impl From<&Note> for NoteView {
+    fn from(note: &Note) -> Self {
+        Self { note: note.note, by: note.by, at: note.at, text: note.text.clone() }
+    }
+}
+
+/// Why an application goes before all others of its office.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExpeditedView {
+    /// The senior officer's account.
+    pub by: Uuid,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why.
+    #[schema(max_length = 2000)]
+    pub reason: String,
+}
+
 /// Something that stands in the way of a command.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -497,6 +532,15 @@ pub struct ApplicationView {
     /// Who holds it; shown to the office and to auditors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimView>,
+    /// Why it goes before all others; shown to the office and to auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expedited: Option<ExpeditedView>,
+    /// What officers noted for each other, oldest first; shown to the office and to auditors.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<NoteView>,
+    /// When the applicant was last reminded of what is awaited from him.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reminded_at: Option<DateTime<Utc>>,
     /// What the caller can ask for now, and what blocks it.
     pub commands: Vec<ChoiceView>,
 }
@@ -678,6 +722,16 @@ impl ApplicationView {
                 name: seen.holder.map(str::to_owned),
                 until: claim.until,
             }),
+            expedited: application.expedited.as_ref().filter(|_| inside).map(|one| ExpeditedView {
+                by: one.by,
+                at: one.at,
+                reason: one.reason.clone(),
+            }),
+            notes: match inside {
+                true => application.notes.iter().map(Into::into).collect(),
+                false => Vec::new(),
+            },
+            reminded_at: application.reminded_at,
             commands: seen.choices.iter().map(Into::into).collect(),
         }
     }
@@ -696,6 +750,7 @@ impl ApplicationView {
             ("proposal", self.proposal.is_some()),
             ("permit", self.permit.is_some()),
             ("claim", self.claim.is_some()),
+            ("notes", !self.notes.is_empty()),
         ];
         groups.into_iter().filter(|(_, held)| *held).map(|(name, _)| name).collect()
     }

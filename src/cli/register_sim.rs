@@ -53,7 +53,10 @@ impl std::str::FromStr for RegisterSecret {
             _ => (None, text),
         };
         if let Some(name) = register.filter(|name| !REGISTERS.contains(name)) {
-            return Err(format!("there is no register '{name}'; it plays {}", REGISTERS.join(", ")));
+            return Err(format!(
+                "there is no register '{name}'; it plays {}",
+                REGISTERS.join(", ")
+            ));
         }
         let key = Key::parse(secret).map_err(|error| error.to_string())?;
         Ok(Self { register: register.map(str::to_owned), key })

@@ -98,6 +98,21 @@ impl Actor {
         }
     }
 
+    /// Gives the unit of a person who works in one.
+    #[must_use]
+    pub fn unit(&self) -> Option<&str> {
+        match self {
+            Self::User { unit, .. } => unit.as_deref(),
+            Self::Timer | Self::Payments | Self::Register { .. } => None,
+        }
+    }
+
+    /// Tells whether a senior officer acts.
+    #[must_use]
+    pub const fn is_senior(&self) -> bool {
+        matches!(self, Self::User { role: Role::SeniorOfficer, .. })
+    }
+
     /// Gives the name under which the log shows this kind of actor.
     #[must_use]
     pub const fn role_name(&self) -> &'static str {

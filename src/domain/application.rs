@@ -219,6 +219,8 @@ pub struct Application {
     pub escalated_at: Option<DateTime<Utc>>,
     /// When the office was told that the statutory date comes near; cleared by a new state.
     pub warned_at: Option<DateTime<Utc>>,
+    /// When the applicant was last reminded of what is awaited from him; cleared by a new state.
+    pub reminded_at: Option<DateTime<Utc>>,
     /// The checks, by id.
     pub checks: Vec<Check>,
     /// What the applicant was asked for.
@@ -345,6 +347,7 @@ impl Application {
             standard_due_on: None,
             escalated_at: None,
             warned_at: None,
+            reminded_at: None,
             checks: Vec::new(),
             information: Vec::new(),
             charges: Vec::new(),
@@ -416,6 +419,7 @@ impl Application {
                 self.state_event = Some(event.id);
                 self.escalated_at = None;
                 self.warned_at = None;
+                self.reminded_at = None;
             }
             Change::HandedIn => self.submitted_at = Some(event.at),
             Change::ClockSet { clock, due_on, standard_due_on } => {
@@ -477,6 +481,7 @@ impl Application {
             }
             Change::Escalated => self.escalated_at = Some(event.at),
             Change::Warned => self.warned_at = Some(event.at),
+            Change::Reminded => self.reminded_at = Some(event.at),
             Change::Expedited { expedited } => self.expedited = Some(expedited.clone()),
             Change::ExpeditionEnded => self.expedited = None,
             Change::NoteAdded { note } => self.notes.push(note.clone()),

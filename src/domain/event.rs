@@ -157,6 +157,8 @@ pub enum Change {
     Escalated,
     /// The office was told that the statutory date comes near.
     Warned,
+    /// The applicant was reminded of what is awaited from him.
+    Reminded,
     /// It goes before all others of its office.
     Expedited {
         /// Who said so, when and why.
@@ -197,7 +199,7 @@ pub enum Change {
 
 /// What an actor asked for, under the name that the log shows.
 ///
-/// Besides the commands of definitions there are five that every track has.
+/// Besides the commands of definitions there are some that every track has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Act {
@@ -221,12 +223,32 @@ pub enum BuiltIn {
     Claim,
     /// Give the lease back.
     ReleaseClaim,
+    /// Give the lease to a colleague.
+    Reassign,
+    /// Note something for colleagues.
+    AddNote,
+    /// Put the application before all others.
+    Expedite,
+    /// Let it wait its turn again.
+    EndExpedition,
+    /// Remind the applicant of what he is awaited for.
+    SendReminder,
 }
 
 impl BuiltIn {
     /// Every built-in act.
-    pub const ALL: [Self; 5] =
-        [Self::Open, Self::AmendForm, Self::AttachDocument, Self::Claim, Self::ReleaseClaim];
+    pub const ALL: [Self; 10] = [
+        Self::Open,
+        Self::AmendForm,
+        Self::AttachDocument,
+        Self::Claim,
+        Self::ReleaseClaim,
+        Self::Reassign,
+        Self::AddNote,
+        Self::Expedite,
+        Self::EndExpedition,
+        Self::SendReminder,
+    ];
 }
 
 impl Act {
@@ -240,6 +262,11 @@ impl Act {
             Self::BuiltIn(BuiltIn::AttachDocument) => "attachDocument",
             Self::BuiltIn(BuiltIn::Claim) => "claim",
             Self::BuiltIn(BuiltIn::ReleaseClaim) => "releaseClaim",
+            Self::BuiltIn(BuiltIn::Reassign) => "reassign",
+            Self::BuiltIn(BuiltIn::AddNote) => "addNote",
+            Self::BuiltIn(BuiltIn::Expedite) => "expedite",
+            Self::BuiltIn(BuiltIn::EndExpedition) => "endExpedition",
+            Self::BuiltIn(BuiltIn::SendReminder) => "sendReminder",
         }
     }
 
@@ -248,15 +275,21 @@ impl Act {
     pub const fn is_internal(self) -> bool {
         matches!(
             self,
-            Self::BuiltIn(BuiltIn::Claim | BuiltIn::ReleaseClaim)
-                | Self::Command(
-                    CommandName::RecordFinding
-                        | CommandName::OverrideFinding
-                        | CommandName::RepeatCheck
-                        | CommandName::ProposeAnnulment
-                        | CommandName::RejectAnnulment
-                        | CommandName::Escalate
-                )
+            Self::BuiltIn(
+                BuiltIn::Claim
+                    | BuiltIn::ReleaseClaim
+                    | BuiltIn::Reassign
+                    | BuiltIn::AddNote
+                    | BuiltIn::Expedite
+                    | BuiltIn::EndExpedition
+            ) | Self::Command(
+                CommandName::RecordFinding
+                    | CommandName::OverrideFinding
+                    | CommandName::RepeatCheck
+                    | CommandName::ProposeAnnulment
+                    | CommandName::RejectAnnulment
+                    | CommandName::Escalate
+            )
         )
     }
 
@@ -280,6 +313,11 @@ impl Act {
             Self::BuiltIn(BuiltIn::AttachDocument) => "documentAttached",
             Self::BuiltIn(BuiltIn::Claim) => "claimed",
             Self::BuiltIn(BuiltIn::ReleaseClaim) => "claimReleased",
+            Self::BuiltIn(BuiltIn::Reassign) => "reassigned",
+            Self::BuiltIn(BuiltIn::AddNote) => "noteAdded",
+            Self::BuiltIn(BuiltIn::Expedite) => "expedited",
+            Self::BuiltIn(BuiltIn::EndExpedition) => "expeditionEnded",
+            Self::BuiltIn(BuiltIn::SendReminder) => "reminderSent",
         }
     }
 }
@@ -328,6 +366,13 @@ pub enum Job {
         /// The event that caused it.
         event: Uuid,
     },
+    /// Release what an account holds that has left its role or unit.
+    ReleaseClaims {
+        /// The account.
+        account: Uuid,
+        /// The event of its leaving.
+        event: Uuid,
+    },
     /// Ask a register what a check asks.
     AskRegister {
         /// The application.
@@ -364,6 +409,7 @@ impl Job {
         match self {
             Self::Timer { .. } => "timer",
             Self::Mail { .. } => "mail",
+            Self::ReleaseClaims { .. } => "releaseClaims",
             Self::AskRegister { .. } => "askRegister",
             Self::DeleteDocuments { .. } => "deleteDocuments",
         }
@@ -377,6 +423,7 @@ impl Job {
                 format!("timer:{application}:{}", command.name())
             }
             Self::Mail { event, message, .. } => format!("mail:{event}:{message}"),
+            Self::ReleaseClaims { account, event } => format!("releaseClaims:{account}:{event}"),
             Self::AskRegister { application, check, round, .. } => {
                 format!("askRegister:{application}:{check}:{round}")
             }

@@ -98,6 +98,7 @@ fn case(language: &str) -> Case {
         standard_due_on: None,
         escalated_at: None,
         warned_at: None,
+        reminded_at: None,
         checks: Vec::new(),
         information: Vec::new(),
         charges: Vec::new(),

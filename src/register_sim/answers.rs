@@ -128,8 +128,10 @@ mod tests {
         let told = include_str!("../../openapi/registers.md");
         for (ends, register, _, reason) in RULES {
             assert!(known.contains(register), "{register}");
-            let row = told.lines().find(|line| line.starts_with(&format!("| …{ends} | `{register}`")));
-            let row = row.unwrap_or_else(|| panic!("openapi/registers.md lacks …{ends} {register}"));
+            let row =
+                told.lines().find(|line| line.starts_with(&format!("| …{ends} | `{register}`")));
+            let row =
+                row.unwrap_or_else(|| panic!("openapi/registers.md lacks …{ends} {register}"));
             assert!(reason.is_none_or(|reason| row.contains(&format!("`{reason}`"))), "{row}");
         }
     }

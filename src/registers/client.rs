@@ -6,7 +6,7 @@ use std::time::Duration;
 use ureq::Agent;
 
 use super::Register;
-use super::protocol::{LARGEST_ANSWER, Question, AnswerMessage, digest, read};
+use super::protocol::{AnswerMessage, LARGEST_ANSWER, Question, digest, read};
 use crate::clock::SharedClock;
 use crate::webhook::{self, Signed};
 

@@ -69,7 +69,12 @@ pub struct AnswerMessage {
     /// Why, as a code that the definition lists for the check.
     #[validate(length(min = 1, max = 60), custom(function = "is_code"))]
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(min_length = 1, max_length = 60, pattern = "^[a-z][A-Za-z0-9]*$", example = "noEntry")]
+    #[schema(
+        min_length = 1,
+        max_length = 60,
+        pattern = "^[a-z][A-Za-z0-9]*$",
+        example = "noEntry"
+    )]
     pub reason: Option<String>,
     /// In words, for the office.
     #[validate(length(min = 1, max = 1000), custom(function = "is_text"))]

@@ -14,8 +14,10 @@ use uuid::Uuid;
 
 use super::Db;
 use super::events::{self, PlainEvent};
+use super::jobs;
 use super::schema::{accounts, refresh_tokens, sessions, units};
 use crate::domain::actor::Role;
+use crate::domain::event::{Job, Scheduled};
 use crate::error::{Error, ErrorCode, Result};
 
 /// A territorial office.
@@ -179,6 +181,109 @@ pub async fn find_by_email(db: &Db, email: &str) -> Result<Option<Credentials>> 
         .map_err(failed("cannot find an account"))?;
     row.map(|(row, password_hash)| Ok(Credentials { account: row.decode()?, password_hash }))
         .transpose()
+}
+
+/// What becomes of an account's row.
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'a> {
+    /// Another role or unit.
+    Moved {
+        /// The role.
+        role: Role,
+        /// The unit's code.
+        unit: Option<&'a str>,
+    },
+    /// Nobody logs in with it.
+    Disabled,
+    /// It can be logged in with again.
+    Enabled,
+}
+
+/// Changes an account, ends its sessions and has what it holds released, with the event that `event` makes of the account
+/// as it was; one transaction under the row's lock. Gives its id.
+///
+/// # Errors
+/// [`ErrorCode::NotFound`], or [`ErrorCode::RuleRefused`] when nothing would change or the unit is unknown.
+pub async fn change(
+    db: &Db,
+    email: &str,
+    change: Change<'_>,
+    now: DateTime<Utc>,
+    event: impl Fn(&Account) -> PlainEvent + Send + Sync,
+) -> Result<Uuid> {
+    let mut conn = db.conn().await?;
+    let conn: &mut AsyncPgConnection = &mut conn;
+    let change = async |conn: &mut AsyncPgConnection| {
+        let found: Option<(AccountRow, bool)> = accounts::table
+            .filter(accounts::email.eq(email))
+            .select((ACCOUNT, accounts::disabled_at.is_null()))
+            .for_update()
+            .first(conn)
+            .await
+            .optional()?;
+        let (row, enabled) = found.ok_or_else(Error::not_found)?;
+        let account = row.decode()?;
+        let same = match change {
+            Change::Moved { role, unit } => account.role == role && account.unit.as_deref() == unit,
+            Change::Disabled => !enabled,
+            Change::Enabled => enabled,
+        };
+        if same {
+            let detail = "The account is like that already; nothing was changed.";
+            return Err::<_, Failure>(Error::refused(ErrorCode::RuleRefused, detail).into());
+        }
+        let this = accounts::table.find(account.id);
+        match change {
+            Change::Moved { role, unit } => {
+                diesel::update(this)
+                    .set((accounts::role.eq(role.name()), accounts::unit_code.eq(unit)))
+                    .execute(conn)
+                    .await?
+            }
+            Change::Disabled => {
+                diesel::update(this).set(accounts::disabled_at.eq(now)).execute(conn).await?
+            }
+            Change::Enabled => {
+                diesel::update(this)
+                    .set(accounts::disabled_at.eq(None::<DateTime<Utc>>))
+                    .execute(conn)
+                    .await?
+            }
+        };
+        let event = event(&account);
+        if !matches!(change, Change::Enabled) {
+            diesel::update(sessions::table)
+                .filter(sessions::account_id.eq(account.id).and(sessions::ended_at.is_null()))
+                .set(sessions::ended_at.eq(now))
+                .execute(conn)
+                .await?;
+            let job = Job::ReleaseClaims { account: account.id, event: event.id() };
+            jobs::insert(conn, &Scheduled { job, run_at: now }, now).await?;
+        }
+        events::insert(conn, &event).await?;
+        Ok(account.id)
+    };
+    conn.transaction(change).await.map_err(|failure| match failure {
+        Failure::Ours(error) => error,
+        Failure::Diesel(error) => refused("The account cannot be changed like this.")(error),
+    })
+}
+
+/// Tells whether an account is an officer's or senior officer's of a unit, and may log in.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn is_officer_of(db: &Db, id: Uuid, unit: Option<&str>) -> Result<bool> {
+    let mut conn = db.conn().await?;
+    let conn: &mut AsyncPgConnection = &mut conn;
+    let roles = Role::ALL.into_iter().filter(|role| role.is_office()).map(Role::name);
+    let found = accounts::table
+        .filter(accounts::id.eq(id).and(accounts::disabled_at.is_null()))
+        .filter(accounts::role.eq_any(roles).and(accounts::unit_code.eq(unit)));
+    diesel::select(diesel::dsl::exists(found))
+        .get_result(conn)
+        .await
+        .map_err(failed("cannot find an officer"))
 }
 
 /// Removes sessions that are over, with their refresh tokens; gives how many.

@@ -26,7 +26,7 @@ pub use self::queue::{
     find_status, list_of_applicant, list_queue,
 };
 pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply};
-use super::schema::idempotency_keys as k;
+use super::schema::{applications as a, idempotency_keys as k};
 use super::{Conn, hex, query_failed};
 use crate::domain::application::{Application, Claim};
 use crate::domain::checks::local::{Annulled, Twin};
@@ -148,6 +148,59 @@ pub async fn find_kept_answer(
     }))
 }
 
+/// Remembers a request that is answered in parts; `false` when its key was used with another request.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn begin_kept_answer(
+    conn: &mut Conn,
+    account: Uuid,
+    key: &str,
+    fingerprint: &[u8],
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let failed = |e| query_failed("applications::begin_kept_answer", e);
+    let fresh = diesel::insert_into(k::table)
+        .values((
+            k::account_id.eq(account),
+            k::key.eq(key),
+            k::fingerprint.eq(fingerprint),
+            k::status.eq(200),
+            k::body.eq(""),
+            k::created_at.eq(now),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await
+        .map_err(failed)?;
+    if fresh > 0 {
+        return Ok(true);
+    }
+    let known: Option<Vec<u8>> = k::table
+        .find((account, key))
+        .select(k::fingerprint)
+        .first(conn)
+        .await
+        .optional()
+        .map_err(failed)?;
+    // Pruned in between: then it is as good as new, and each part has its own key.
+    Ok(known.is_none_or(|known| known == fingerprint))
+}
+
+/// Lists the applications whose lease an account has, whether it still runs or not.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn held_by(conn: &mut Conn, account: Uuid) -> Result<Vec<Uuid>> {
+    a::table
+        .filter(a::claimed_by.eq(account))
+        .order(a::id)
+        .select(a::id)
+        .load(conn)
+        .await
+        .map_err(|e| query_failed("applications::held_by", e))
+}
+
 type KeptRow = (Vec<u8>, i32, Option<String>, Option<String>, String);
 /// Removes the answers kept before an instant; gives how many. They hold what an application held: personal data.
 ///
@@ -230,7 +283,8 @@ impl Query for Load<'_> {
         (SqlUuid, Text, Text, Integer, Text, SqlUuid, Text, Text, Integer),
         (Timestamptz, Timestamptz, Nullable<Timestamptz>, Nullable<Date>, Nullable<Timestamptz>),
         (Jsonb, Jsonb, Nullable<Jsonb>, Jsonb, Nullable<Jsonb>, Nullable<Jsonb>, Jsonb),
-        (Nullable<Jsonb>, Jsonb, Jsonb, Nullable<SqlUuid>, Nullable<Date>, Nullable<Timestamptz>),
+        (Nullable<Jsonb>, Jsonb, Jsonb, Nullable<SqlUuid>, Nullable<Date>),
+        (Nullable<Timestamptz>, Nullable<Timestamptz>),
         (Nullable<SqlUuid>, Nullable<Timestamptz>, Nullable<Text>),
         (Text, Text, Text),
         (Nullable<Jsonb>, Nullable<Jsonb>, Nullable<Jsonb>),
@@ -245,7 +299,7 @@ impl QueryFragment<Pg> for Load<'_> {
              a.state, a.phase, a.version, a.created_at, a.state_since, a.submitted_at, a.due_on, \
              a.escalated_at, a.form, a.documents, a.clock, a.information, a.decision, a.proposal, \
              a.hands, a.expedited, a.notes, a.corrections, a.state_event, a.standard_due_on, \
-             a.warned_at, a.claimed_by, a.claimed_until, \
+             a.warned_at, a.reminded_at, a.claimed_by, a.claimed_until, \
              (SELECT o.name FROM accounts o WHERE o.id = a.claimed_by), \
              u.title, u.region, u.time_zone, \
              (SELECT jsonb_agg(to_jsonb(c) - 'application_id' ORDER BY c.id COLLATE \"C\") \
@@ -326,7 +380,7 @@ impl QueryFragment<Pg> for Load<'_> {
 type Times =
     (DateTime<Utc>, DateTime<Utc>, Option<DateTime<Utc>>, Option<NaiveDate>, Option<DateTime<Utc>>);
 
-type Desk = (Option<Value>, Value, Value, Option<Uuid>, Option<NaiveDate>, Option<DateTime<Utc>>);
+type Desk = (Option<Value>, Value, Value, Option<Uuid>, Option<NaiveDate>);
 
 #[derive(Queryable)]
 struct Row {
@@ -334,6 +388,7 @@ struct Row {
     times: Times,
     parts: (Value, Value, Option<Value>, Value, Option<Value>, Option<Value>, Value),
     desk: Desk,
+    told: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
     claim: (Option<Uuid>, Option<DateTime<Utc>>, Option<String>),
     unit: (String, String, String),
     children: (Option<Value>, Option<Value>, Option<Value>),
@@ -414,7 +469,8 @@ impl Row {
         };
         let (created_at, state_since, submitted_at, due_on, escalated_at) = self.times;
         let (form, documents, clock, information, decision, proposal, hands) = self.parts;
-        let (expedited, notes, corrections, state_event, standard_due_on, warned_at) = self.desk;
+        let (expedited, notes, corrections, state_event, standard_due_on) = self.desk;
+        let (warned_at, reminded_at) = self.told;
         let claim = match (self.claim.0, self.claim.1) {
             (Some(by), Some(until)) => Some(Claim { by, until }),
             (None, None) => None,
@@ -448,6 +504,7 @@ impl Row {
             standard_due_on,
             escalated_at,
             warned_at,
+            reminded_at,
             checks: checks
                 .into_iter()
                 .map(|row| row.decode().ok_or_else(|| corrupt("checks", "outcome")))

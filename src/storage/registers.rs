@@ -342,21 +342,18 @@ impl StoredRequest {
 /// The requests with their offices, where something holds.
 macro_rules! requests {
     ($which:expr) => {
-        q::table
-            .inner_join(a::table.on(a::id.eq(q::application_id)))
-            .filter($which)
-            .select((
-                q::id,
-                q::application_id,
-                a::unit_code,
-                q::check_id,
-                q::round,
-                q::register,
-                q::status,
-                q::attempts,
-                q::created_at,
-                q::used,
-            ))
+        q::table.inner_join(a::table.on(a::id.eq(q::application_id))).filter($which).select((
+            q::id,
+            q::application_id,
+            a::unit_code,
+            q::check_id,
+            q::round,
+            q::register,
+            q::status,
+            q::attempts,
+            q::created_at,
+            q::used,
+        ))
     };
 }
 

@@ -56,7 +56,7 @@ diesel::table! {
         erased_at -> Nullable<Timestamptz>, erasure_basis -> Nullable<Text>,
         open_checks -> Array<Text>, expedited -> Nullable<Jsonb>, notes -> Jsonb, corrections -> Jsonb,
         state_event -> Nullable<Uuid>, standard_due_on -> Nullable<Date>, warned_at -> Nullable<Timestamptz>,
-        decided_on -> Nullable<Date>, decided_in -> Nullable<Integer>,
+        reminded_at -> Nullable<Timestamptz>, decided_on -> Nullable<Date>, decided_in -> Nullable<Integer>,
     }
 }
 

@@ -107,8 +107,7 @@ impl RegisterHandler {
     }
 
     fn definition(&self, loaded: &Loaded) -> Result<&Definition> {
-        let (track, version) =
-            (&loaded.application.track, loaded.application.workflow_version);
+        let (track, version) = (&loaded.application.track, loaded.application.workflow_version);
         let found = self.rules.definition(track, version);
         found.ok_or_else(|| Error::bug(format!("there is no version {version} of {track}")))
     }

@@ -33,7 +33,7 @@ const COUNTER: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR]);
 const READERS: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR, AUDITOR]);
 const AUDITORS: Option<&[Person]> = Some(&[AUDITOR]);
 
-const TABLE: [(&str, Option<&[Person]>); 43] = [
+const TABLE: &[(&str, Option<&[Person]>)] = &[
     ("show_liveness", ANYONE),
     ("show_readiness", ANYONE),
     ("show_start", ANYONE),
@@ -71,6 +71,12 @@ const TABLE: [(&str, Option<&[Person]>); 43] = [
     ("list_queue", OFFICE),
     ("claim_next", OFFICE),
     ("claim_application", OFFICE),
+    ("add_note", OFFICE),
+    ("expedite_application", SENIORS),
+    ("end_expedition", SENIORS),
+    ("reassign_application", SENIORS),
+    ("send_reminder", OFFICE),
+    ("change_many", SENIORS),
     ("release_application", OFFICE),
     ("list_waiting_payments", SENIORS),
     ("list_events", AUDITORS),
@@ -160,9 +166,19 @@ impl World {
             "give_command" if caller.is_some_and(|one| one.role.is_applicant()) => {
                 self.app.open(applicant, "patent", self.app.form()).await
             }
-            "give_command" | "claim_next" | "claim_application" => {
-                self.app.submitted(MIGRANT).await
+            "send_reminder" => self.app.granted(MIGRANT).await,
+            "end_expedition" => {
+                let case = self.app.submitted(MIGRANT).await;
+                let call = self.app.put(&case.path("/expedition")).by(SENIOR);
+                let call = call.if_match(self.app.version(&case.id).await);
+                call.json(json!({ "reason": "x" })).send().await.expect(200);
+                case
             }
+            "give_command"
+            | "claim_next"
+            | "claim_application"
+            | "expedite_application"
+            | "reassign_application" => self.app.submitted(MIGRANT).await,
             "release_application" => {
                 let case = self.app.submitted(MIGRANT).await;
                 let holder = caller.filter(|one| one.role.is_office()).unwrap_or(OFFICER);
@@ -194,6 +210,7 @@ impl World {
             "list_accesses" => format!("{path}?application={}", case.id),
             "export_events" => format!("{path}?format=ndjson"),
             "show_consistency" => format!("{path}?from=1"),
+            "end_expedition" => format!("{path}?reason=x"),
             _ => path,
         }
     }
@@ -241,7 +258,20 @@ impl World {
                 call.if_match(version).key(&key).json(json!({ "command": command }))
             }
             "claim_next" => call.key(&key),
-            "claim_application" | "release_application" => call.if_match(version),
+            "claim_application" | "release_application" | "end_expedition" => {
+                call.if_match(version)
+            }
+            "add_note" => call.if_match(version).key(&key).json(json!({ "text": "seen" })),
+            "send_reminder" => call.if_match(version).key(&key).json(json!({ "reason": "x" })),
+            "expedite_application" => call.if_match(version).json(json!({ "reason": "x" })),
+            "reassign_application" => {
+                let body = json!({ "to": OFFICER.id(), "reason": "x" });
+                call.if_match(version).json(body)
+            }
+            "change_many" => {
+                let body = json!({ "action": "release", "applications": [case.id], "reason": "x" });
+                call.key(&key).json(body)
+            }
             _ => {
                 assert!(!operation.takes_body, "say what {} takes", operation.id);
                 call
@@ -354,6 +384,16 @@ async fn what_is_not_yours_is_not_there() {
                 "replace_form" => call.if_match(1).json(json!({})),
                 "give_command" => {
                     call.if_match(1).key(&fresh().to_string()).json(json!({"command": "withdraw"}))
+                }
+                "add_note" => {
+                    call.if_match(1).key(&fresh().to_string()).json(json!({ "text": "seen" }))
+                }
+                "send_reminder" => {
+                    call.if_match(1).key(&fresh().to_string()).json(json!({ "reason": "x" }))
+                }
+                "expedite_application" => call.if_match(1).json(json!({ "reason": "x" })),
+                "reassign_application" => {
+                    call.if_match(1).json(json!({ "to": OFFICER.id(), "reason": "x" }))
                 }
                 _ => call.if_match(1),
             };

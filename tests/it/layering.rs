@@ -18,10 +18,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("auth", &["clock", "domain", "error", "storage"]),
     ("notify", &["clock", "domain", "error", "telemetry"]),
     ("witness", &["audit", "clock", "error", "telemetry"]),
-    (
-        "registers",
-        &["casework", "clock", "domain", "error", "storage", "webhook"],
-    ),
+    ("registers", &["casework", "clock", "domain", "error", "storage", "webhook"]),
     ("register_sim", &["clock", "error", "registers", "webhook"]),
     (
         "worker",

@@ -9,6 +9,7 @@ mod bad_input;
 mod casework;
 mod checks;
 mod demo;
+mod desk;
 mod erasure;
 mod http;
 mod layering;

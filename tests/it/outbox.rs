@@ -107,6 +107,7 @@ impl Outbox {
             timer,
             mail: Arc::new(mail),
             registers: Arc::new(Does(|_| async { Outcome::Done })),
+            leaving: Arc::new(Does(|_| async { Outcome::Done })),
             documents: Arc::new(Does(|_| async { Outcome::Done })),
         }
     }
@@ -177,6 +178,7 @@ where
         timer: handler.clone(),
         mail: handler.clone(),
         registers: handler.clone(),
+        leaving: handler.clone(),
         documents: handler,
     }
 }
@@ -480,6 +482,7 @@ fn office_worker(office: &Office, mail: &Path) -> Worker {
         timer: Arc::new(TimerHandler::new(Arc::new(office.casework.clone()))),
         mail: Arc::new(handler),
         registers: Arc::new(Does(|_| async { Outcome::Done })),
+        leaving: Arc::new(Does(|_| async { Outcome::Done })),
         documents: Arc::new(Does(|_| async { Outcome::Done })),
     };
     let (db, clock) = (office.db.clone(), office.clock.clone());

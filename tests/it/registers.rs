@@ -204,11 +204,7 @@ async fn registers_answer_at_once_and_the_decision_opens() {
     }
     let finding = json!({ "command": "recordFinding", "check": "passport", "outcome": "clear" });
     office.app.command(OFFICER, &case.id, finding).await.expect(200);
-    office
-        .app
-        .command(OTHER_OFFICER, &case.id, json!({ "command": "grant" }))
-        .await
-        .expect(200);
+    office.app.command(OTHER_OFFICER, &case.id, json!({ "command": "grant" })).await.expect(200);
 
     let metrics = office.metrics().await;
     for line in [
@@ -250,7 +246,13 @@ async fn a_register_is_told_what_its_check_sends_and_nothing_else() {
         let question = only(office.simulator.questions(register));
         let members: Vec<&str> = question.as_object().unwrap().keys().map(String::as_str).collect();
         let mut all = [
-            "requestId", "register", "check", "question", "subject", "askedAt", "answerBy",
+            "requestId",
+            "register",
+            "check",
+            "question",
+            "subject",
+            "askedAt",
+            "answerBy",
             "callbackUrl",
         ];
         all.sort_unstable();
@@ -368,7 +370,11 @@ async fn of_two_answers_at_the_same_time_the_hit_counts_whichever_is_first() {
 
     office.app.sql().await.batch_execute(reopen).await.unwrap();
     assert_eq!(begin(Outcome::Clear, &clear, now).await, Begun::Yes);
-    assert_eq!(begin(Outcome::Hit, &hit, now + minute).await, Begun::Yes, "nobody waits for the dead");
+    assert_eq!(
+        begin(Outcome::Hit, &hit, now + minute).await,
+        Begun::Yes,
+        "nobody waits for the dead"
+    );
 }
 
 #[actix_web::test]
@@ -593,7 +599,8 @@ async fn an_answer_that_is_too_late_is_recorded_and_ignored() {
     let case = office.checking("000").await;
     office.drain().await;
     let first = office.request(&case, "taxNumbers").await.id.to_string();
-    let again = json!({ "command": "repeatCheck", "check": "taxNumber", "reason": "Новые данные." });
+    let again =
+        json!({ "command": "repeatCheck", "check": "taxNumber", "reason": "Новые данные." });
     office.app.command(OFFICER, &case.id, again).await.expect(200);
     office.drain().await;
     assert_ne!(office.request(&case, "taxNumbers").await.id.to_string(), first);
@@ -703,7 +710,9 @@ async fn a_slow_register_keeps_two_places_and_nobody_else_waits() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(15), within).await.expect("they wait for the slow one");
+    tokio::time::timeout(Duration::from_secs(15), within)
+        .await
+        .expect("they wait for the slow one");
     assert_eq!(office.simulator.asked("taxNumbers"), 2);
     for case in &cases {
         for (_, check) in &ASKED[..5] {
@@ -722,10 +731,9 @@ async fn no_secret_and_no_answer_is_shown_or_logged() {
     let shown = format!("{register:?} {:?}", register.keys());
     let bytes = format!("{:?}", &KEY[..4]);
     assert!(!shown.contains(bytes.trim_matches(['[', ']'])), "{shown}");
-    office.simulator.play(
-        "taxNumbers",
-        Play { outcome: Some(AnswerOutcome::Hit), ..Mode::Lying.into() },
-    );
+    office
+        .simulator
+        .play("taxNumbers", Play { outcome: Some(AnswerOutcome::Hit), ..Mode::Lying.into() });
     let case = office.checking("000").await;
     let (_, error) = only(office.drain().await.retried);
     let request = office.request(&case, "taxNumbers").await;

@@ -78,7 +78,7 @@ impl World {
     async fn put_back(&self) {
         for table in TABLES {
             self.change(&format!(
-                "DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}"
+                "DELETE FROM {table}; INSERT INTO {table} OVERRIDING SYSTEM VALUE SELECT * FROM kept_{table}"
             ))
             .await;
         }
@@ -311,7 +311,7 @@ async fn a_row_that_no_event_accounts_for_is_found_and_named() {
         ),
         (
             format!(
-                "UPDATE applications SET phase = 'closed', queue = NULL, person_key = NULL, person_name = NULL, \
+                "UPDATE applications SET phase = 'closed', work = NULL, person_key = NULL, person_name = NULL, \
                  birth_date = NULL, form = '{{}}', documents = '[]', information = '[]', erased_at = now(), \
                  erasure_basis = 'x' WHERE id = '{}'",
                 case.id

@@ -532,7 +532,7 @@ async fn a_queue_gives_each_application_to_one_officer() {
     app.advance(TimeDelta::minutes(20));
     claim(OTHER_OFFICER).await.expect(409);
     // A senior officer can end a colleague's.
-    let call = app.delete(&first.path("/claim")).by(SENIOR);
+    let call = app.delete(&first.path("/claim?reason=ill")).by(SENIOR);
     call.if_match(app.version(&first.id).await).send().await.expect(200);
     claim(OTHER_OFFICER).await.expect(200);
     let call = app.delete(&first.path("/claim")).by(OTHER_OFFICER);

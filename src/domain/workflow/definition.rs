@@ -104,6 +104,8 @@ pub enum CommandName {
     ExpireUnpaid,
     /// Goes on without the answer that did not come.
     ExpireInformation,
+    /// Reminds the applicant of what is awaited from him.
+    Remind,
     /// Tells the senior officer that a deadline has passed.
     Escalate,
     /// Ends a permit whose paid period is over.
@@ -114,7 +116,7 @@ pub enum CommandName {
 
 impl CommandName {
     /// Every command, for tables and tests.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Submit,
         Self::Withdraw,
         Self::RefuseIntake,
@@ -134,6 +136,7 @@ impl CommandName {
         Self::ExpireDraft,
         Self::ExpireUnpaid,
         Self::ExpireInformation,
+        Self::Remind,
         Self::Escalate,
         Self::Lapse,
         Self::Expire,
@@ -162,6 +165,7 @@ impl CommandName {
             Self::ExpireDraft => "expireDraft",
             Self::ExpireUnpaid => "expireUnpaid",
             Self::ExpireInformation => "expireInformation",
+            Self::Remind => "remind",
             Self::Escalate => "escalate",
             Self::Lapse => "lapse",
             Self::Expire => "expire",
@@ -191,6 +195,7 @@ impl CommandName {
             Self::ExpireDraft => "draftExpired",
             Self::ExpireUnpaid => "unpaidExpired",
             Self::ExpireInformation => "informationExpired",
+            Self::Remind => "reminded",
             Self::Escalate => "escalated",
             Self::Lapse => "lapsed",
             Self::Expire => "expired",
@@ -309,6 +314,8 @@ pub enum Effect {
     RecordAnswers,
     /// Closes what was asked and not answered.
     CloseInformation,
+    /// Reminds the applicant of what is awaited from him.
+    Remind,
     /// Creates the charge of the named fee at today's rate.
     CreateCharge(String),
     /// Books the command's payment on its charge.
@@ -353,6 +360,7 @@ impl Effect {
             Self::AskInformation => "askInformation",
             Self::RecordAnswers => "recordAnswers",
             Self::CloseInformation => "closeInformation",
+            Self::Remind => "remind",
             Self::CreateCharge(_) => "createCharge",
             Self::BookPayment => "bookPayment",
             Self::AnnulOpenCharges => "annulOpenCharges",
@@ -371,8 +379,8 @@ impl Effect {
 }
 
 /// The messages that [`Effect::Notify`] can name; `notify` has a text for each in every language.
-pub const MESSAGES: [&str; 5] =
-    ["accepted", "informationRequested", "decided", "ready", "intakeRefused"];
+pub const MESSAGES: [&str; 6] =
+    ["accepted", "informationRequested", "reminder", "decided", "ready", "intakeRefused"];
 
 /// From what a deadline counts.
 ///
@@ -388,6 +396,8 @@ pub enum DeadlineBasis {
     ClockDue,
     /// The latest date of the information items still open.
     InformationDue,
+    /// So many calendar days before that date: on that day the timer acts.
+    BeforeInformationDue(u32),
     /// The last paid day of the permit, when that is before its end.
     PaidThrough,
     /// The last day of the permit.

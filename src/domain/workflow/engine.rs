@@ -7,6 +7,7 @@
 //! timer acts.
 
 mod deadlines;
+mod desk;
 mod effects;
 mod guards;
 
@@ -19,6 +20,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use self::deadlines::{Bases, act_by};
+pub use self::desk::{add_note, claim, end_expedition, expedite, reassign, release, remind};
 pub use self::guards::{ALREADY_ANSWERED, ANSWER_STANDS, Blocked};
 use super::command::Command;
 use super::definition::{Awaited, CommandName, Definition, Phase, State, Transition};
@@ -357,7 +359,7 @@ pub fn amend_form(
     let states = built_in_states(context.definition, BuiltIn::AmendForm);
     applicant_may(application, actor, &states)?;
     let changes = vec![Change::FormReplaced { form: Box::new(form) }];
-    stay(application, BuiltIn::AmendForm, actor, changes, context)
+    stay(application, BuiltIn::AmendForm, Value::Null, actor, changes, context)
 }
 
 /// Takes a document, in place of an earlier one of its kind.
@@ -384,56 +386,11 @@ pub fn attach_document(
     stay(
         application,
         BuiltIn::AttachDocument,
+        Value::Null,
         actor,
         vec![Change::DocumentAttached { document }],
         context,
     )
-}
-
-/// Takes a lease on an application, or renews one's own.
-///
-/// # Errors
-/// [`Rejection::Claimed`] names another holder; [`Rejection::WrongState`] when no officer is awaited.
-pub fn claim(
-    application: &Application,
-    actor: &Actor,
-    context: &Context<'_>,
-) -> Result<Step, Rejection> {
-    let by = officer(application, actor, context)?;
-    let states = built_in_states(context.definition, BuiltIn::Claim);
-    in_state(application, &states)?;
-    if let Some(claim) = held_by_another(application, actor, context.now) {
-        return Err(Rejection::Claimed { by: claim.by, until: claim.until });
-    }
-    let changes = vec![Change::Claimed { by, until: context.now + context.lease, queue: None }];
-    stay(application, BuiltIn::Claim, actor, changes, context)
-}
-
-/// Gives a lease back; a senior officer can end a colleague's.
-///
-/// # Errors
-/// [`Rejection::WrongState`] when there is no lease; [`Rejection::Claimed`] when it is a colleague's.
-pub fn release(
-    application: &Application,
-    actor: &Actor,
-    context: &Context<'_>,
-) -> Result<Step, Rejection> {
-    let by = officer(application, actor, context)?;
-    let senior = matches!(actor, Actor::User { role: Role::SeniorOfficer, .. });
-    match application.claim_at(context.now) {
-        None => {
-            return Err(Rejection::WrongState {
-                state: application.state.clone(),
-                allowed_in: Vec::new(),
-            });
-        }
-        Some(claim) if claim.by != by && !senior => {
-            return Err(Rejection::Claimed { by: claim.by, until: claim.until });
-        }
-        Some(_) => {}
-    }
-    let changes = vec![Change::ClaimReleased];
-    stay(application, BuiltIn::ReleaseClaim, actor, changes, context)
 }
 
 /// Gives the states in which a built-in act is possible; also what `allowed_transitions` holds.
@@ -447,7 +404,17 @@ pub fn built_in_states(definition: &Definition, act: BuiltIn) -> Vec<&str> {
             state.initial
                 || (state.phase == Phase::Checks && state.awaits == Some(Awaited::Applicant))
         }
-        BuiltIn::Claim | BuiltIn::ReleaseClaim => Work::may_wait_in(state),
+        BuiltIn::Claim | BuiltIn::ReleaseClaim | BuiltIn::Reassign => Work::may_wait_in(state),
+        // Whatever was handed in, the office can say something about, also when it is over.
+        BuiltIn::AddNote => !state.initial,
+        BuiltIn::Expedite | BuiltIn::EndExpedition => {
+            !state.initial && !matches!(state.phase, Phase::InForce | Phase::Closed)
+        }
+        BuiltIn::SendReminder => {
+            !state.initial
+                && state.awaits == Some(Awaited::Applicant)
+                && !matches!(state.phase, Phase::InForce | Phase::Closed)
+        }
     };
     definition.states.iter().filter(|state| fits(state)).map(|state| state.id.as_str()).collect()
 }
@@ -504,10 +471,25 @@ fn officer(
     }
 }
 
+fn senior(
+    application: &Application,
+    actor: &Actor,
+    context: &Context<'_>,
+) -> Result<Uuid, Rejection> {
+    let by = officer(application, actor, context)?;
+    match actor {
+        Actor::User { role: Role::SeniorOfficer, .. } => Ok(by),
+        Actor::User { .. } | Actor::Timer | Actor::Payments | Actor::Register { .. } => {
+            Err(Rejection::Forbidden { parties: vec![Party::SeniorOfficer] })
+        }
+    }
+}
+
 /// Records a built-in act that leaves the state as it is.
 fn stay(
     application: &Application,
     act: BuiltIn,
+    request: Value,
     actor: &Actor,
     changes: Vec<Change>,
     context: &Context<'_>,
@@ -520,7 +502,7 @@ fn stay(
         actor: actor.clone(),
         from: application.state.clone(),
         to: application.state.clone(),
-        request: Value::Null,
+        request,
         changes,
     };
     let mut after = application.clone();

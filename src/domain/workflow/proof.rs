@@ -286,6 +286,7 @@ const fn essence(command: CommandName) -> Option<Effect> {
         CommandName::RequestInformation => Effect::AskInformation,
         CommandName::AnswerInformation => Effect::RecordAnswers,
         CommandName::ExpireInformation => Effect::CloseInformation,
+        CommandName::Remind => Effect::Remind,
         CommandName::RecordPayment => Effect::BookPayment,
         CommandName::RefuseIntake | CommandName::Refuse => Effect::DecideRefuse,
         CommandName::Grant => Effect::DecideGrant,
@@ -541,7 +542,7 @@ fn baseless(
     basis: DeadlineBasis,
 ) -> Option<(&'static str, &'static str)> {
     match basis {
-        DeadlineBasis::InformationDue => {
+        DeadlineBasis::InformationDue | DeadlineBasis::BeforeInformationDue(_) => {
             let asked = Graph::of(d)
                 .edges()
                 .filter(|edge| edge.to == state && edge.from != state)
@@ -779,6 +780,7 @@ const fn is_timers(command: CommandName) -> bool {
         CommandName::ExpireDraft
             | CommandName::ExpireUnpaid
             | CommandName::ExpireInformation
+            | CommandName::Remind
             | CommandName::Escalate
             | CommandName::Lapse
             | CommandName::Expire
@@ -796,6 +798,7 @@ const fn eligible(command: CommandName) -> &'static [Party] {
         CommandName::ExpireDraft
         | CommandName::ExpireUnpaid
         | CommandName::ExpireInformation
+        | CommandName::Remind
         | CommandName::Escalate
         | CommandName::Lapse
         | CommandName::Expire => &[Party::Timer],

@@ -179,7 +179,7 @@ const GUARDS: [&str; 14] = [
 ];
 
 /// The names of every effect, for advice.
-const EFFECTS: [&str; 24] = [
+const EFFECTS: [&str; 25] = [
     "startClock",
     "stopClock",
     "suspendClock",
@@ -191,6 +191,7 @@ const EFFECTS: [&str; 24] = [
     "askInformation",
     "recordAnswers",
     "closeInformation",
+    "remind",
     "createCharge",
     "bookPayment",
     "annulOpenCharges",
@@ -206,8 +207,15 @@ const EFFECTS: [&str; 24] = [
     "notify",
 ];
 
-const BASES: [&str; 6] =
-    ["calendarDays", "workingDays", "clockDue", "informationDue", "paidThrough", "permitEnds"];
+const BASES: [&str; 7] = [
+    "calendarDays",
+    "workingDays",
+    "clockDue",
+    "informationDue",
+    "beforeInformationDue",
+    "paidThrough",
+    "permitEnds",
+];
 
 /// The names that the file defines and its other parts refer to.
 #[derive(Default)]
@@ -642,6 +650,9 @@ fn deadline_basis<'t>(r: &mut Reading<'t>, value: &Value<'t>) -> Option<Deadline
         ("calendarDays", Some(days)) => r.number(days, name).map(DeadlineBasis::CalendarDays),
         ("workingDays", Some(days)) => r.number(days, name).map(DeadlineBasis::WorkingDays),
         ("clockDue", None) => Some(DeadlineBasis::ClockDue),
+        ("beforeInformationDue", Some(days)) => {
+            r.number(days, name).map(DeadlineBasis::BeforeInformationDue)
+        }
         ("informationDue", None) => Some(DeadlineBasis::InformationDue),
         ("paidThrough", None) => Some(DeadlineBasis::PaidThrough),
         ("permitEnds", None) => Some(DeadlineBasis::PermitEnds),
@@ -864,6 +875,7 @@ fn plain_effect(name: &str) -> Option<Effect> {
         "askInformation" => Effect::AskInformation,
         "recordAnswers" => Effect::RecordAnswers,
         "closeInformation" => Effect::CloseInformation,
+        "remind" => Effect::Remind,
         "bookPayment" => Effect::BookPayment,
         "annulOpenCharges" => Effect::AnnulOpenCharges,
         "decideGrant" => Effect::DecideGrant,

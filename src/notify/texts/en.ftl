@@ -34,6 +34,8 @@ information-requested-body =
        *[other] To go on, the office needs { $count } things from you, the last of them by { $due }:
     }
 information-requested-closing = Until then the time in which the office has to decide stands still. What is asked and why is on the status page.
+reminder-subject = Application { $reference }: something is still awaited from you
+reminder-body = This is a reminder: your application cannot go on without you.
 item = { $subject } – by { $due }
 kind-document = Document: { $subject }
 kind-field = In the form: { $subject }

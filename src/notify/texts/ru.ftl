@@ -36,6 +36,8 @@ information-requested-body =
        *[other] Для продолжения рассмотрения требуется { $count } дополнения, последний срок – до { $due }
     }
 information-requested-closing = До этого времени течение срока рассмотрения приостановлено. Что требуется и почему, указано на странице статуса.
+reminder-subject = Заявление { $reference }: ожидается Ваш ответ
+reminder-body = Напоминаем: без Вашего участия рассмотрение заявления не может быть продолжено.
 item = { $subject } – до { $due }
 kind-document = Документ: { $subject }
 kind-field = В заявлении: { $subject }

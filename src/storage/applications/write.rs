@@ -478,6 +478,8 @@ impl Statement<'_> {
         out.push_bind_param::<Nullable<Timestamptz>, _>(&after.escalated_at)?;
         out.push_sql(", warned_at = ");
         out.push_bind_param::<Nullable<Timestamptz>, _>(&after.warned_at)?;
+        out.push_sql(", reminded_at = ");
+        out.push_bind_param::<Nullable<Timestamptz>, _>(&after.reminded_at)?;
         out.push_sql(", decided_on = ");
         out.push_bind_param::<Nullable<Date>, _>(&self.decided.0)?;
         out.push_sql(", decided_in = ");

@@ -215,7 +215,7 @@ pub async fn find_unnumbered(conn: &mut AsyncPgConnection) -> Result<Option<Uuid
 }
 
 /// What must follow from events, and what is said of a row that does not; each gives the row's name, or nothing.
-const UNFOUNDED: [(&str, &str); 6] = [
+const UNFOUNDED: [(&str, &str); 8] = [
     (
         "SELECT e.application_id::text AS it FROM events e WHERE e.seq = 1 \
          AND NOT EXISTS (SELECT FROM applications a WHERE a.id = e.application_id) LIMIT 1",
@@ -228,10 +228,25 @@ const UNFOUNDED: [(&str, &str); 6] = [
         "an application is said to be erased, and no event says so:",
     ),
     (
-        "SELECT a.id::text AS it FROM accounts a WHERE NOT EXISTS (SELECT FROM events e \
-         WHERE e.kind = 'accountAdded' AND e.content::jsonb ->> 'account' = a.id::text \
-         AND e.content::jsonb ->> 'role' = a.role) LIMIT 1",
+        "SELECT a.id::text AS it FROM accounts a WHERE a.role IS DISTINCT FROM \
+         (SELECT e.content::jsonb ->> 'role' FROM events e \
+         WHERE e.kind IN ('accountAdded', 'accountChanged') \
+         AND e.content::jsonb ->> 'account' = a.id::text ORDER BY e.id DESC LIMIT 1) LIMIT 1",
         "an account has a role that no event gave it:",
+    ),
+    (
+        "SELECT a.id::text AS it FROM accounts a, LATERAL (SELECT e.content::jsonb AS content \
+         FROM events e WHERE e.kind = 'accountChanged' \
+         AND e.content::jsonb ->> 'account' = a.id::text ORDER BY e.id DESC LIMIT 1) AS last \
+         WHERE last.content ->> 'unit' IS DISTINCT FROM a.unit_code LIMIT 1",
+        "an account is in an office that no event put it in:",
+    ),
+    (
+        "SELECT a.id::text AS it FROM accounts a, LATERAL (SELECT e.kind FROM events e \
+         WHERE e.kind IN ('accountDisabled', 'accountEnabled') \
+         AND e.content::jsonb ->> 'account' = a.id::text ORDER BY e.id DESC LIMIT 1) AS last \
+         WHERE (last.kind = 'accountDisabled') <> (a.disabled_at IS NOT NULL) LIMIT 1",
+        "an account can be logged in with, or not, against the last event about that:",
     ),
     (
         "SELECT u.code AS it FROM units u WHERE NOT EXISTS (SELECT FROM events e \

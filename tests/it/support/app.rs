@@ -52,7 +52,7 @@ pub const WEBHOOK_KEY: &[u8] = b"propusk-demo-webhook-key-for-tests";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Person {
     /// Last digits of the account's id.
-    number: u8,
+    pub number: u8,
     /// Local part of the e-mail address, and name.
     pub name: &'static str,
     /// Role.

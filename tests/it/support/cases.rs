@@ -170,7 +170,7 @@ impl Case<'_> {
     }
 
     pub fn release(&self, actor: &Actor) -> Result<Step, Rejection> {
-        engine::release(&self.application, actor, &self.context())
+        engine::release(&self.application, Some("away"), actor, &self.context())
     }
 
     /// Records what was decided, as storage would: the event is folded, and must give what the engine said.
@@ -363,10 +363,11 @@ pub fn hit_for(reason: &str) -> Command {
 }
 
 /// The commands that only the timer gives.
-pub const TIMER: [CommandName; 6] = [
+pub const TIMER: [CommandName; 7] = [
     CommandName::ExpireDraft,
     CommandName::ExpireUnpaid,
     CommandName::ExpireInformation,
+    CommandName::Remind,
     CommandName::Escalate,
     CommandName::Lapse,
     CommandName::Expire,

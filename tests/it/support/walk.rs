@@ -157,7 +157,7 @@ impl Walk {
         let who = *self.dice.one_of(&[&self.office.anna, &self.office.boris, &self.office.senior]);
         let (casework, ask) = (&self.office.casework, who.ask());
         match self.dice.below(3) {
-            0 => casework.release(&ask, id, &render).await.map(drop),
+            0 => casework.release(&ask, id, Some("away"), &render).await.map(drop),
             1 => casework.claim(&ask, id, &render).await.map(drop),
             _ => {
                 let key = format!("{}", self.effects);

@@ -32,14 +32,20 @@ fn day(
         DeadlineBasis::CalendarDays(days) => since.checked_add_days(Days::new(u64::from(days))),
         DeadlineBasis::WorkingDays(days) => Some(calendar.add_working_days(since, days)?),
         DeadlineBasis::ClockDue => due_on,
-        DeadlineBasis::InformationDue => {
-            information.iter().filter(|item| item.is_open()).map(|item| item.due_on).max()
-        }
+        DeadlineBasis::InformationDue => last_open(information),
+        // The timer comes on the day after the last one that counts.
+        DeadlineBasis::BeforeInformationDue(days) => last_open(information)
+            .and_then(|due| due.checked_sub_days(Days::new(u64::from(days) + 1)))
+            .filter(|day| *day >= since),
         DeadlineBasis::PaidThrough => {
             permit_days.and_then(|(paid, ends_on)| paid.filter(|paid| *paid < ends_on))
         }
         DeadlineBasis::PermitEnds => permit_days.map(|(_, ends_on)| ends_on),
     })
+}
+
+fn last_open(information: &[InformationItem]) -> Option<NaiveDate> {
+    information.iter().filter(|item| item.is_open()).map(|item| item.due_on).max()
 }
 
 /// Gives the last day on which the applicant can still do what a state waits for; `None` when it waits for the office
@@ -50,7 +56,10 @@ pub fn act_by(state: &State, bases: Bases<'_>, calendar: &Calendar) -> Option<Na
         return None;
     }
     // An escalation tells the office; what the applicant has to do can still be done.
-    let deadlines = state.deadlines.iter().filter(|one| one.command != CommandName::Escalate);
+    let deadlines = state
+        .deadlines
+        .iter()
+        .filter(|one| !matches!(one.command, CommandName::Escalate | CommandName::Remind));
     let days = deadlines.filter_map(|one| day(one.basis, bases, calendar).ok());
     days.flatten().min()
 }

@@ -127,6 +127,10 @@ impl<'c> Draft<'_, 'c> {
             Effect::AskInformation => self.ask(),
             Effect::RecordAnswers => self.answer(),
             Effect::CloseInformation => self.change(Change::InformationClosed),
+            Effect::Remind => {
+                self.messages.push("reminder".to_owned());
+                self.change(Change::Reminded)
+            }
             Effect::CreateCharge(fee) => self.charge(fee),
             Effect::BookPayment => self.book(),
             Effect::AnnulOpenCharges => {

@@ -179,6 +179,7 @@ fn pass(
             | Effect::AskInformation
             | Effect::RecordAnswers
             | Effect::CloseInformation
+            | Effect::Remind
             | Effect::CreateCharge(_)
             | Effect::BookPayment
             | Effect::AnnulOpenCharges
