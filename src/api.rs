@@ -27,6 +27,7 @@ pub mod page;
 pub mod problem;
 pub mod public;
 pub mod reading;
+pub mod registers;
 pub mod session;
 pub mod views;
 
@@ -39,6 +40,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
     session::configure(config);
     applicant::configure(config);
     officer::configure(config);
+    registers::configure(config);
     desk::configure(config);
     auditor::configure(config);
     log::configure(config);

@@ -31,11 +31,15 @@ use crate::domain::rules::Rulebook;
 use crate::domain::workflow::embedded::FILES;
 use crate::error::{Error, Result};
 use crate::notify::{Composer, Mailer};
+use crate::registers::Registers;
+use crate::registers::reception::Reception;
 use crate::storage::{Db, DbOptions};
+use crate::webhook::Key;
 use crate::worker::alerts::AlertHandler;
 use crate::worker::documents::DocumentsHandler;
 use crate::worker::leaving::LeavingHandler;
 use crate::worker::mail::{MailHandler, StoredCases};
+use crate::worker::registers::RegisterHandler;
 use crate::worker::retention::Retention;
 use crate::worker::timer::TimerHandler;
 use crate::worker::{Handlers, Wake, Worker, WorkerOptions};
@@ -69,7 +73,11 @@ pub struct Parts {
     /// The bytes of documents.
     pub blobs: BlobStore,
     /// Keys that sign the payment provider's callbacks.
-    pub payment_webhook_secrets: Vec<Vec<u8>>,
+    pub payment_webhook_secrets: Vec<Key>,
+    /// The registers that answer by themselves.
+    pub registers: Registers,
+    /// Takes their answers in.
+    pub reception: Reception,
     /// Wakes this process's worker.
     pub wake: Wake,
     /// The way that mail leaves by.
@@ -127,6 +135,11 @@ impl App {
                 move || wake.poke()
             }),
         );
+        let registers = Registers::new(&config.registers, &config.public_url);
+        let casework = casework.with_registers(registers.names());
+        let reception = Reception::new(db.clone(), Arc::clone(&clock), casework.clone());
+        let mut metrics = Metrics::default();
+        registers.metrics().register(metrics.registry());
         let from = config.mail.from.clone();
         let mailer = match &config.mail.transport {
             MailTransport::Smtp(url) => Mailer::smtp(url.expose(), from)?,
@@ -159,7 +172,7 @@ impl App {
                 // A birth date has some twenty thousand values: at ten an hour, trying them takes months.
                 references: Limiter::new("reference", 10, TimeDelta::hours(1)),
             },
-            metrics: Metrics::default(),
+            metrics,
             trusted_proxies: config.trusted_proxies.clone(),
             cors_origins: config.cors_origins.clone(),
             public_url: config.public_url.clone(),
@@ -168,8 +181,10 @@ impl App {
             payment_webhook_secrets: config
                 .payment_webhook_secrets
                 .iter()
-                .map(|secret| secret.expose().clone())
+                .map(|secret| Key::new(secret.expose().clone()))
                 .collect(),
+            registers,
+            reception,
             wake,
             mailer,
             log_keys,
@@ -287,6 +302,13 @@ pub fn worker(app: &App) -> Result<Worker> {
         Composer::new(&app.public_url)?,
         app.mailer.clone(),
     );
+    let registers = RegisterHandler::new(
+        app.db.clone(),
+        Arc::clone(&app.clock),
+        Arc::clone(app.casework.rules()),
+        app.registers.clone(),
+        app.reception.clone(),
+    );
     let timer = TimerHandler::new(Arc::new(app.casework.clone()));
     let leaving = LeavingHandler::new(app.casework.clone());
     let documents = DocumentsHandler::new(app.db.clone(), app.blobs.clone());
@@ -298,6 +320,7 @@ pub fn worker(app: &App) -> Result<Worker> {
             timer: Arc::new(timer),
             alert: Arc::new(alert),
             mail: Arc::new(mail),
+            registers: Arc::new(registers),
             leaving: Arc::new(leaving),
             documents: Arc::new(documents),
         },

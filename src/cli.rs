@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod person;
+pub mod register_sim;
 pub mod witness;
 mod workflow;
 
@@ -89,6 +90,12 @@ pub enum Command {
     /// show one history to some and another to others. Needs no database.
     #[command(after_long_help = witness::HELP)]
     Witness(witness::WitnessArgs),
+    /// Play the registers of other agencies
+    ///
+    /// A real HTTP server that answers what registers are asked, from the data of the question, with delays, faults and
+    /// wrong signatures on demand: for trying an office out. Needs no database. Keep it from the outside.
+    #[command(after_long_help = register_sim::help())]
+    RegisterSim(register_sim::RegisterSimArgs),
     /// Manage accounts
     #[command(subcommand)]
     User(UserCommand),
@@ -355,6 +362,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Workflow(WorkflowCommand::Paths { workflow }) => workflow::paths(&workflow),
         Command::Audit(command) => audit::run(command).await,
         Command::Witness(args) => witness::run(args).await,
+        Command::RegisterSim(args) => register_sim::run(args).await,
         Command::User(UserCommand::Add(args)) => user_add(args).await,
         Command::User(UserCommand::Change(args)) => {
             let moved = AccountChange::Moved { role: role(&args.role)?, unit: args.unit };

@@ -17,6 +17,7 @@ use self::source::Reader;
 pub use self::source::{ConfigErrors, Problem, SETTINGS, Setting, Source};
 pub use self::values::{LogFormat, Network, Secret};
 use crate::audit::witness::client::Witness;
+use crate::registers::Register;
 
 /// Marks the secrets that the demo makes for itself: the first bytes of its webhook secret, and a line before
 /// its token key. [`Config::load`] refuses whatever bears it.
@@ -39,6 +40,8 @@ pub struct Config {
     pub token_key: Secret<String>,
     /// Keys that sign the payment provider's callbacks; more than one while they are exchanged.
     pub payment_webhook_secrets: Vec<Secret<Vec<u8>>>,
+    /// The registers that answer by themselves; the others' checks are officers' work.
+    pub registers: Vec<Register>,
     /// How mail leaves.
     pub mail: MailConfig,
     /// Where uploaded documents are kept.
@@ -176,6 +179,7 @@ impl Config {
             http_workers: cores(),
             token_key: Secret::new(demo.token_key),
             payment_webhook_secrets: vec![Secret::new(demo.payment_webhook_secret)],
+            registers: Vec::new(),
             mail: MailConfig {
                 from,
                 transport: MailTransport::Directory(demo.data_dir.join("mail")),
@@ -238,6 +242,7 @@ struct Draft {
     http_workers: usize,
     token_key: Option<String>,
     payment_webhook_secrets: Vec<Vec<u8>>,
+    registers: Vec<Register>,
     smtp_url: Option<String>,
     mail_from: Option<Mailbox>,
     mail_directory: Option<PathBuf>,
@@ -275,6 +280,7 @@ impl Draft {
                 .map_or_else(cores, |count| count as usize),
             token_key: from.one("token_key_file", values::token_key_file),
             payment_webhook_secrets: from.many("payment_webhook_secrets", values::webhook_secret),
+            registers: from.many("registers", values::register),
             smtp_url: from.one("smtp_url", values::smtp_url),
             mail_from: from.one("mail_from", values::mailbox),
             mail_directory: from.one("mail_directory", values::directory),
@@ -330,6 +336,12 @@ impl Draft {
                  `echo whsec_$(openssl rand -base64 32)`",
             );
         }
+        for (index, register) in self.registers.iter().enumerate() {
+            if self.registers[..index].iter().any(|other| other.name() == register.name()) {
+                let twice = format!("names {} twice; leave one of them out", register.name());
+                from.refuse("registers", &twice);
+            }
+        }
         let mail_from = from.required("mail_from", self.mail_from);
         let transport = match (self.smtp_url, self.mail_directory) {
             (Some(url), None) => Some(MailTransport::Smtp(Secret::new(url))),
@@ -369,6 +381,7 @@ impl Draft {
             http_workers: self.http_workers,
             token_key: Secret::new(token_key?),
             payment_webhook_secrets: secrets?.into_iter().map(Secret::new).collect(),
+            registers: self.registers,
             mail: MailConfig { from: mail_from?, transport: transport? },
             documents_directory: documents_directory?,
             transparency: TransparencyConfig {

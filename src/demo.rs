@@ -13,11 +13,12 @@ pub mod secrets;
 pub mod seed;
 mod walk;
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::postgres::{PostgresOptions, PrivatePostgres};
 use self::secrets::Secrets;
@@ -26,8 +27,10 @@ use crate::auth;
 use crate::clock::{Clock as _, FixedClock, SharedClock, SystemClock};
 use crate::config::{Config, DemoConfig};
 use crate::error::{Error, Result};
+use crate::register_sim::{self, Running, Simulator};
 use crate::storage::migrate;
 use crate::telemetry;
+use crate::webhook::Key;
 
 /// The database, once it is filled.
 const DATABASE: &str = "propusk";
@@ -86,13 +89,17 @@ async fn open(
     }
     let url = server.url(DATABASE);
     bring_up_to_date(&url, began).await?;
-    let config = config(url)?;
+    let mut config = config(url)?;
+    let simulated = play_registers(&mut config)?;
+    say(began, &format!("the registers answer on http://{}", simulated.address));
     telemetry::init(&config.log.filter, config.log.format)?;
     let app = App::new(&config, Arc::new(SystemClock))?;
     let Some(track) = &options.walk else {
         say(began, "ready");
-        welcome(&app, &config.public_url).await?;
-        return app::run(app, listener, config.http_workers, std::future::pending()).await;
+        welcome(&app, &config.public_url, &simulated).await?;
+        let served = app::run(app, listener, config.http_workers, std::future::pending()).await;
+        simulated.stop().await;
+        return served;
     };
     say(began, &format!("walking one application of the track '{track}'"));
     let address = listener
@@ -103,8 +110,24 @@ async fn open(
     let walking = async {
         walked = walk::walk(&app, address, &secrets.payment_webhook_secret, track).await;
     };
-    app::run(app.clone(), listener, config.http_workers, walking).await?;
-    walked
+    let served = app::run(app.clone(), listener, config.http_workers, walking).await;
+    simulated.stop().await;
+    served.and(walked)
+}
+
+/// Plays the registers inside this process, on a free port, and has the office ask them.
+fn play_registers(config: &mut Config) -> Result<Running> {
+    let mut key = [0; 32];
+    SystemClock.fill(&mut key);
+    let simulator = Simulator::new(register_sim::Options {
+        key: Some(Key::new(key.to_vec())),
+        keys: BTreeMap::new(),
+        callback_base: None,
+        clock: Arc::new(SystemClock),
+    });
+    let running = simulator.start()?;
+    config.registers = simulator.registers(running.address, Duration::from_secs(10));
+    Ok(running)
 }
 
 /// Fills an empty database.
@@ -170,7 +193,7 @@ fn say(began: Instant, step: &str) {
     line(&format!("[{:5.1} s] {step}", began.elapsed().as_secs_f64()));
 }
 
-async fn welcome(app: &App, url: &str) -> Result<()> {
+async fn welcome(app: &App, url: &str, simulated: &Running) -> Result<()> {
     line(&format!("\nThe permit office is open at {url}\n"));
     line(&format!("Accounts, all with the password \"{}\":", people::PASSWORD));
     for account in people::ACCOUNTS {
@@ -187,6 +210,13 @@ async fn welcome(app: &App, url: &str) -> Result<()> {
         line(&format!("  curl -s -H 'Accept-Language: en' {url}/v1/status/{reference}"));
     }
     line(&format!("  curl -sL {url}/docs        (or open it in a browser)"));
+    line(
+        "\nThe registers are played on this machine, too; one of them can fall silent (and be \"normal\" again):",
+    );
+    line(&format!(
+        "  curl -s -X PUT http://{}/_sim/borderCrossings -d '{{\"mode\":\"down\"}}'",
+        simulated.address
+    ));
     line("\nThe public log, and the key that verifies it:");
     line(&format!("  curl -s {url}/log/checkpoint"));
     if let Some(key) = app.log_keys.verifiers().first() {

@@ -6,10 +6,12 @@
 //! main, cli → app → everything it builds
 //! api → casework → domain ← imported by all, imports nobody
 //! api → storage, audit, auth, documents        worker → casework, storage, notify, documents
-//! audit → storage, domain                      config → audit, for the parser of its keys
+//! audit → storage, domain                      config → audit, registers, for the parsers of their keys
 //! casework → storage, domain                   storage → domain
+//! registers → casework, storage, domain        worker, api → registers
 //! auth → storage, domain                       api → app, for the `App` that handlers are given
-//! witness → audit
+//! witness → audit                              register_sim → registers, for what goes over the wire
+//! webhook ← whoever signs messages or takes signed ones
 //! ```
 //!
 //! All but `domain` may name `error` and `clock`. `domain` is pure: no async, no I/O, no clock, no randomness, no
@@ -30,7 +32,10 @@ pub mod documents;
 pub mod domain;
 pub mod error;
 pub mod notify;
+pub mod register_sim;
+pub mod registers;
 pub mod storage;
 pub mod telemetry;
+pub mod webhook;
 pub mod witness;
 pub mod worker;

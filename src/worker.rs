@@ -2,14 +2,16 @@
 //!
 //! A job runs at least once, and at most once at a time while its lease lasts; so what a handler does must be
 //! harmless when repeated. Jobs are kept apart: one that fails, hangs or panics is put off or given up by
-//! itself. Any number of processes may run a [`Worker`]. Look next at [`timer`] and [`mail`], and at [`retention`] for
-//! what is done once a day.
+//! itself. Any number of processes may run a [`Worker`]. Look next at [`timer`], [`mail`] and [`registers`], and at
+//! [`retention`] for what is done once a day.
 
 pub mod alerts;
 pub mod documents;
 pub mod leaving;
 pub mod mail;
 mod patience;
+mod places;
+pub mod registers;
 pub mod retention;
 pub mod timer;
 
@@ -26,16 +28,20 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use self::patience::Patience;
+use self::places::{PLACES, Places};
 use self::retention::{Retention, Rounds};
 use crate::clock::SharedClock;
 use crate::domain::event::Job;
 use crate::error::Result;
 use crate::storage::jobs::{self, JobRow};
-use crate::storage::{Db, accounts, applications};
+use crate::storage::{Conn, Db, accounts, applications};
 use crate::telemetry::chain;
 
-/// The kinds of jobs that this version can run.
+/// The kinds of jobs that this version can run, but for [`ASK`].
 const KINDS: [&str; 5] = ["timer", "alert", "mail", "releaseClaims", "deleteDocuments"];
+
+/// The kind of job that asks a register; it has places of its own.
+const ASK: &str = "askRegister";
 
 /// How long done jobs are kept, to look up what happened.
 const KEEP_DONE: TimeDelta = TimeDelta::days(30);
@@ -66,6 +72,10 @@ pub enum Outcome {
     Done,
     /// To be tried again later, because of this.
     Retry(String),
+    /// To be tried again later, because of this, and once more at this instant at the latest.
+    RetryBefore(String, DateTime<Utc>),
+    /// There is nothing to do before this instant; that is no failure, and the attempt does not count.
+    Later(DateTime<Utc>),
     /// Never to be tried again, because of this.
     Fail(String),
 }
@@ -85,6 +95,8 @@ pub struct Handlers {
     pub alert: Arc<dyn Handler>,
     /// For [`Job::Mail`].
     pub mail: Arc<dyn Handler>,
+    /// For [`Job::AskRegister`].
+    pub registers: Arc<dyn Handler>,
     /// For [`Job::ReleaseClaims`].
     pub leaving: Arc<dyn Handler>,
     /// For [`Job::DeleteDocuments`].
@@ -97,27 +109,17 @@ impl Handlers {
             Job::Timer { .. } => &*self.timer,
             Job::Alert { .. } => &*self.alert,
             Job::Mail { .. } => &*self.mail,
+            Job::AskRegister { .. } => &*self.registers,
             Job::ReleaseClaims { .. } => &*self.leaving,
-            Job::AskRegister { .. } => &NotHere,
             Job::DeleteDocuments { .. } => &*self.documents,
         }
-    }
-}
-
-/// Stands for the handler of a kind that is not among [`KINDS`], and so never claimed.
-struct NotHere;
-
-impl Handler for NotHere {
-    fn run<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Outcome> {
-        let why = format!("nothing here runs jobs of the kind {}", task.job.kind());
-        Box::pin(std::future::ready(Outcome::Retry(why)))
     }
 }
 
 /// How a [`Worker`] works.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
-    /// Jobs at the same time.
+    /// Jobs at the same time, besides the questions to registers.
     pub concurrency: usize,
     /// How long one attempt may take.
     pub time_limit: Duration,
@@ -156,6 +158,8 @@ pub struct DrainReport {
     pub done: Vec<String>,
     /// Keys of the jobs to be tried again later, and why.
     pub retried: Vec<(String, String)>,
+    /// Keys of the jobs that had nothing to do yet, and when they will.
+    pub later: Vec<(String, DateTime<Utc>)>,
     /// Keys of the jobs that were given up, and why.
     pub dead: Vec<(String, String)>,
 }
@@ -168,7 +172,17 @@ pub struct Worker {
     handlers: Handlers,
     options: WorkerOptions,
     wake: Wake,
+    places: Places,
     retention: Option<Arc<Retention>>,
+}
+
+/// What a worker is at.
+#[derive(Default)]
+struct Running {
+    /// Jobs that share the worker's places.
+    common: JoinSet<()>,
+    /// Questions to registers.
+    asking: JoinSet<()>,
 }
 
 /// What an idle worker does now and then.
@@ -188,7 +202,7 @@ impl Worker {
         wake: Wake,
         options: WorkerOptions,
     ) -> Self {
-        Self { db, clock, handlers, options, wake, retention: None }
+        Self { db, clock, handlers, options, wake, places: Places::default(), retention: None }
     }
 
     /// Has the worker erase what has outlived its term, too.
@@ -203,7 +217,7 @@ impl Worker {
     /// Outlives the database: while it is away, the worker waits for it.
     pub async fn run(&self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
-        let mut running = JoinSet::new();
+        let mut running = Running::default();
         let mut chores = Chores::default();
         let mut failures = 0;
         loop {
@@ -222,32 +236,34 @@ impl Worker {
                 // In this order: after a shutdown nothing more is claimed.
                 biased;
                 () = &mut shutdown => break,
-                Some(_) = running.join_next() => {}
+                Some(_) = running.common.join_next() => {}
+                Some(_) = running.asking.join_next() => {}
                 () = self.wake.0.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
-        while running.join_next().await.is_some() {}
+        while running.common.join_next().await.is_some() {}
+        while running.asking.join_next().await.is_some() {}
     }
 
     /// Starts as much due work as there is room for, and says how long to wait before looking again.
-    async fn fill(&self, running: &mut JoinSet<()>, chores: &mut Chores) -> Result<Duration> {
+    async fn fill(&self, running: &mut Running, chores: &mut Chores) -> Result<Duration> {
         let now = self.clock.now();
-        let room = self.options.concurrency.saturating_sub(running.len());
-        if room == 0 {
-            return Ok(self.options.poll);
-        }
         let mut conn = self.db.conn().await?;
-        let limit = i64::try_from(room).unwrap_or(i64::MAX);
-        let rows = jobs::claim(&mut conn, &KINDS, now, self.options.lease, limit).await?;
-        for row in rows {
-            let worker = self.clone();
-            running.spawn(async move {
-                worker.work(&row).await;
-            });
+        let room = self.options.concurrency.saturating_sub(running.common.len());
+        if room > 0 {
+            let limit = i64::try_from(room).unwrap_or(i64::MAX);
+            let rows = jobs::claim(&mut conn, &KINDS, &[], now, self.options.lease, limit).await?;
+            for row in rows {
+                let worker = self.clone();
+                running.common.spawn(async move {
+                    worker.work(&row).await;
+                });
+            }
         }
+        self.fill_places(&mut conn, &mut running.asking).await?;
         // The end of a running job comes back here, so only an idle worker asks how long it may sleep.
-        if !running.is_empty() {
+        if !running.common.is_empty() || !running.asking.is_empty() {
             return Ok(self.options.poll);
         }
         if chores.pruned_at.is_none_or(|at| now.signed_duration_since(at) >= PRUNE_EVERY) {
@@ -256,7 +272,7 @@ impl Worker {
             accounts::prune_sessions(&mut conn, now).await?;
             chores.pruned_at = Some(now);
         }
-        let next = jobs::next_run_at(&mut conn, &KINDS).await?;
+        let next = jobs::next_run_at(&mut conn, &every_kind()).await?;
         drop(conn);
         if let Some(retention) = &self.retention
             && retention.go_on(&mut chores.rounds).await
@@ -265,6 +281,31 @@ impl Worker {
         }
         let until = next.and_then(|at| (at - now).to_std().ok()).unwrap_or(self.options.poll);
         Ok(until.min(self.options.poll))
+    }
+
+    /// Starts as many due questions as their registers have places for.
+    async fn fill_places(&self, conn: &mut Conn, asking: &mut JoinSet<()>) -> Result<()> {
+        let limit = i64::try_from(PLACES).unwrap_or(i64::MAX);
+        loop {
+            let (now, full) = (self.clock.now(), self.places.full());
+            let lease = self.options.lease;
+            let rows = jobs::claim(conn, &[ASK], &full, now, lease, limit).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for row in rows {
+                let Some(place) = self.places.take(row.register()) else {
+                    // One more than the register had places for.
+                    jobs::put_off(conn, &row, row.run_at).await?;
+                    continue;
+                };
+                let worker = self.clone();
+                asking.spawn(async move {
+                    worker.work(&row).await;
+                    drop(place);
+                });
+            }
+        }
     }
 
     /// Runs everything that is due now, one job after another, until nothing due is left. For tests.
@@ -276,12 +317,16 @@ impl Worker {
         loop {
             let mut conn = self.db.conn().await?;
             let now = self.clock.now();
-            let rows = jobs::claim(&mut conn, &KINDS, now, self.options.lease, 1).await?;
+            let lease = self.options.lease;
+            let rows = jobs::claim(&mut conn, &every_kind(), &[], now, lease, 1).await?;
             drop(conn);
             let Some(row) = rows.first() else { return Ok(report) };
             match self.work(row).await {
                 Outcome::Done => report.done.push(row.key.clone()),
-                Outcome::Retry(reason) => report.retried.push((row.key.clone(), reason)),
+                Outcome::Retry(reason) | Outcome::RetryBefore(reason, _) => {
+                    report.retried.push((row.key.clone(), reason));
+                }
+                Outcome::Later(run_at) => report.later.push((row.key.clone(), run_at)),
                 Outcome::Fail(reason) => report.dead.push((row.key.clone(), reason)),
             }
         }
@@ -330,10 +375,17 @@ impl Worker {
                 jobs::finish(&mut conn, row, now).await?;
                 tracing::debug!(job = %row, attempt = row.attempts, "done");
             }
-            Outcome::Retry(reason) => {
+            Outcome::Later(run_at) => {
+                jobs::put_off(&mut conn, row, *run_at).await?;
+                tracing::debug!(job = %row, %run_at, "not yet");
+            }
+            Outcome::Retry(reason) | Outcome::RetryBefore(reason, _) => {
                 let mut random = [0u8; 2];
                 self.clock.fill(&mut random);
-                let run_at = now + patience.delay(row.attempts, u16::from_be_bytes(random));
+                let mut run_at = now + patience.delay(row.attempts, u16::from_be_bytes(random));
+                if let Outcome::RetryBefore(_, latest) = outcome {
+                    run_at = run_at.min(*latest);
+                }
                 jobs::retry(&mut conn, row, run_at, reason).await?;
                 tracing::warn!(job = %row, attempt = row.attempts, %run_at, reason, "put off");
             }
@@ -344,6 +396,13 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Gives the kinds of all jobs that this version can run.
+fn every_kind() -> [&'static str; KINDS.len() + 1] {
+    let mut kinds = [ASK; KINDS.len() + 1];
+    kinds[1..].copy_from_slice(&KINDS);
+    kinds
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

@@ -1,32 +1,28 @@
-//! What others tell us: signed callbacks of the payment provider, after Standard Webhooks 1.0.
+//! What others tell us: signed callbacks of the payment provider and of registers, after Standard Webhooks 1.0.
 //!
 //! Each handler is registered here with `config.service(handler)`, which also documents it.
 
 use actix_web::{HttpRequest, HttpResponse, post, web};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, TimeDelta, Utc};
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use validator::Validate;
 
-use super::extract::{BODY_LIMIT, read_json};
+use super::extract::{BODY_LIMIT, Path, read_json};
 use super::form::of_our_time;
 use crate::app::App;
 use crate::auth::unauthenticated_callback;
 use crate::casework::Received;
 use crate::domain::fee::{Money, Payment, Uin};
 use crate::error::{Error, ErrorCode, Result, Violation};
-
-/// How far the sender's clock may be from ours.
-const WINDOW: TimeDelta = TimeDelta::minutes(5);
+use crate::registers::Register;
+use crate::registers::protocol::{AnswerMessage, LARGEST_ANSWER, digest};
+use crate::webhook::{self, Key};
 
 /// Registers the operations.
 pub fn configure(config: &mut ServiceConfig<'_>) {
-    config.service(receive_payment);
+    config.service(receive_payment).service(receive_register_answer);
 }
 
 /// Documents the header fields of Standard Webhooks.
@@ -121,13 +117,8 @@ pub async fn receive_payment(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse> {
-    let body = payload.to_bytes_limited(BODY_LIMIT).await.map_err(|_| {
-        Error::refused(ErrorCode::PayloadTooLarge, "Send a body of at most 262144 bytes.")
-    })?;
-    let body = body.map_err(|_| {
-        Error::invalid(vec![Violation::new("", "incomplete-body", "Send the whole body.")])
-    })?;
-    let id = verify(&app, &request, &body)?;
+    let keys = &app.payment_webhook_secrets;
+    let (id, body) = signed(&app, &request, payload, BODY_LIMIT, keys).await?;
     let PaymentCallback { kind, data } = read_json(&request, &body)?;
     if kind != "payment.received" {
         let detail = "Send messages of the type payment.received here.";
@@ -149,35 +140,62 @@ pub async fn receive_payment(
     Ok(HttpResponse::Ok().json(ReceivedView { outcome }))
 }
 
-/// Checks signature and time; gives the message's id. Which of the two was wrong is not said.
-fn verify(app: &App, request: &HttpRequest, body: &[u8]) -> Result<String> {
-    let field = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let (Some(id), Some(sent), Some(signatures)) =
-        (field("webhook-id"), field("webhook-timestamp"), field("webhook-signature"))
-    else {
-        return Err(unauthenticated_callback());
-    };
-    let at = sent.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-    let fresh = at.is_some_and(|at| (app.clock.now() - at).abs() <= WINDOW);
-    let signed = signatures
-        .split(' ')
-        .filter_map(|one| one.strip_prefix("v1,"))
-        .filter_map(|one| STANDARD.decode(one).ok())
-        .any(|signature| {
-            app.payment_webhook_secrets.iter().any(|secret| {
-                Hmac::<Sha256>::new_from_slice(secret).is_ok_and(|mac| {
-                    mac.chain_update(id)
-                        .chain_update(".")
-                        .chain_update(sent)
-                        .chain_update(".")
-                        .chain_update(body)
-                        .verify_slice(&signature)
-                        .is_ok()
-                })
-            })
-        });
-    if fresh && signed && (1..=200).contains(&id.len()) {
-        return Ok(id.to_owned());
+/// What became of a register's answer.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArrivalView {
+    /// `taken` as the check's answer, `known` from before, or `ignored`: it came too late, or against what counts.
+    #[schema(max_length = 10, example = "taken")]
+    pub outcome: &'static str,
+}
+
+/// Answer a register request
+///
+/// For registers that answer later than at once: the same signed body as an answer at once has, with the request's id as
+/// the message's id. An answer takes effect once, however often it is told; one that comes when the application is decided
+/// or was asked anew is recorded and ignored. `openapi/registers.md` describes the protocol byte for byte.
+#[utoipa::path(tag = "callbacks", security(()), params(
+    ("register" = String, Path, description = "The register's name.", max_length = 60, pattern = "^[a-z][A-Za-z0-9]*$", example = "borderCrossings"),
+    WebhookHeaders), request_body = AnswerMessage, responses(
+    (status = 200, description = "The answer is recorded; it need not be sent again.", body = ArrivalView),
+    (status = 401, description = "The signature or the time is wrong, or there is no such register."),
+    (status = 404, description = "The register was asked no such thing.")))]
+#[post("/v1/callbacks/registers/{register}")]
+pub async fn receive_register_answer(
+    app: App,
+    request: HttpRequest,
+    Path(register): Path<String>,
+    payload: web::Payload,
+) -> Result<HttpResponse> {
+    let keys = app.registers.get(&register).map(Register::keys).unwrap_or_default();
+    let (id, body) = signed(&app, &request, payload, LARGEST_ANSWER, keys).await?;
+    let answer: AnswerMessage = read_json(&request, &body)?;
+    if answer.request_id.to_string() != id {
+        let detail = "Send the request's id as webhook-id, too.";
+        return Err(Error::invalid(vec![Violation::new("/requestId", "mismatch", detail)]));
     }
-    Err(unauthenticated_callback())
+    let arrival = app.reception.take(&register, answer.request_id, &answer, &digest(&body)).await?;
+    let outcome = arrival.ok_or_else(Error::not_found)?.name();
+    Ok(HttpResponse::Ok().json(ArrivalView { outcome }))
+}
+
+/// Reads a signed message of at most `limit` bytes; gives its id and body.
+async fn signed<'k>(
+    app: &App,
+    request: &HttpRequest,
+    payload: web::Payload,
+    limit: usize,
+    keys: impl IntoIterator<Item = &'k Key>,
+) -> Result<(String, web::Bytes)> {
+    let body = payload.to_bytes_limited(limit).await.map_err(|_| {
+        let detail = format!("Send a body of at most {limit} bytes.");
+        Error::refused(ErrorCode::PayloadTooLarge, detail).with_fact("limitBytes", limit)
+    })?;
+    let body = body.map_err(|_| {
+        Error::invalid(vec![Violation::new("", "incomplete-body", "Send the whole body.")])
+    })?;
+    let field = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let id = webhook::verify(field, &body, keys, app.clock.now());
+    let id = id.ok_or_else(unauthenticated_callback)?.to_owned();
+    Ok((id, body))
 }

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::auth::tokens::Jwks;
 use crate::error::Result;
 use crate::storage::health;
+use crate::storage::registers::{self, BreakerState};
 
 /// Registers the operations.
 pub fn configure(config: &mut ServiceConfig<'_>) {
@@ -78,9 +79,28 @@ pub async fn show_start(app: App) -> Result<HttpResponse> {
      content_type = "application/openmetrics-text")))]
 #[get("/metrics")]
 pub async fn show_metrics(app: App) -> Result<HttpResponse> {
+    show_registers(&app).await;
     let text = app.metrics.text(&app.db, &app.log_status)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(HttpResponse::Ok().content_type(kind).body(text))
+}
+
+/// Tells the metrics which registers are asked. While the database is away they say what was known last.
+async fn show_registers(app: &App) {
+    let names = app.registers.names();
+    if names.is_empty() {
+        return;
+    }
+    let states = match app.db.conn().await {
+        Ok(mut conn) => registers::states(&mut conn).await,
+        Err(error) => Err(error),
+    };
+    let Ok(states) = states else { return };
+    for name in names {
+        let row = states.iter().find(|row| row.name == name);
+        let up = row.is_none_or(|row| row.state == BreakerState::Closed);
+        app.registers.metrics().set_up(&name, up);
+    }
 }
 
 /// Public keys

@@ -40,7 +40,7 @@ const fn secret(
 }
 
 /// All settings. Lists are TOML arrays in the file and separated by commas in the environment.
-pub const SETTINGS: [Setting; 24] = [
+pub const SETTINGS: [Setting; 25] = [
     secret(
         "database_url",
         "DATABASE_URL",
@@ -83,6 +83,12 @@ pub const SETTINGS: [Setting; 24] = [
         "PROPUSK_PAYMENT_WEBHOOK_SECRETS",
         "required",
         "list of whsec_ followed by at least 24 bytes in base64; several while they are exchanged",
+    ),
+    secret(
+        "registers",
+        "PROPUSK_REGISTERS",
+        "none",
+        "list of registers that answer by themselves, each its name, its URL and a whsec_ secret, and timeout=10s if need be, with spaces between",
     ),
     secret(
         "smtp_url",

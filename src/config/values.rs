@@ -5,8 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use lettre::message::Mailbox;
@@ -15,9 +13,8 @@ use lettre::{AsyncSmtpTransport, Tokio1Executor};
 use super::SETTINGS;
 use crate::audit::note::LogKeys;
 use crate::audit::witness::client::Witness;
-
-/// The shortest key of a webhook secret, in bytes (Standard Webhooks 1.0).
-const WEBHOOK_KEY_BYTES: usize = 24;
+use crate::registers::{REGISTER_FORM, Register};
+use crate::webhook::{KEY_BYTES, Key};
 
 /// A value that is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -157,20 +154,18 @@ pub(super) fn token_key_file(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn webhook_secret(text: &str) -> Result<Vec<u8>, String> {
-    let right = format!(
-        "write whsec_ followed by at least {WEBHOOK_KEY_BYTES} bytes in base64, as the payment provider shows it"
-    );
-    let Some(coded) = text.strip_prefix("whsec_") else {
-        return Err(format!("has a secret that does not begin with whsec_; {right}"));
-    };
-    let key = STANDARD
-        .decode(coded)
-        .or_else(|_| STANDARD_NO_PAD.decode(coded))
-        .map_err(|_| format!("has a secret that is not base64; {right}"))?;
-    if key.len() < WEBHOOK_KEY_BYTES {
-        return Err(format!("has a secret of only {} bytes; {right}", key.len()));
-    }
-    Ok(key)
+    let key = Key::parse(text).map_err(|error| {
+        format!(
+            "has {error}; write whsec_ followed by at least {KEY_BYTES} bytes in base64, as the payment provider shows it"
+        )
+    })?;
+    Ok(key.bytes().to_vec())
+}
+
+/// Reads a register: its name, its URL, the secrets shared with it, and how long it has for an answer.
+pub(super) fn register(text: &str) -> Result<Register, String> {
+    // The entry itself holds a secret.
+    Register::parse(text).map_err(|error| format!("has {error}; write {REGISTER_FORM}"))
 }
 
 /// Reads the keys of the log from a file.

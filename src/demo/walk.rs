@@ -6,13 +6,10 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chrono::{Days, NaiveDate, TimeDelta};
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use uuid::Uuid;
 
 use super::http::{self, Answer, Request};
@@ -23,9 +20,14 @@ use crate::casework::Casework;
 use crate::error::{Error, Result};
 use crate::storage::applications::{self, Key, Wants};
 use crate::storage::audit;
+use crate::webhook;
 
 /// More steps than any track takes: a walk that goes in circles ends.
 const MOST_STEPS: usize = 60;
+
+/// How often the walk looks whether the registers have answered, and after what time it looks again.
+const MOST_LOOKS: usize = 200;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How much of a body is shown.
 const SHOWN: usize = 150;
@@ -99,7 +101,8 @@ impl Walk<'_> {
         if self.may("officer1", "accept").await? {
             self.claim().await?;
             self.command("officer1", "takes it in", json!({"command": "accept"})).await?;
-            return self.show_clock("officer1").await;
+            self.show_clock("officer1").await?;
+            return self.await_registers("officer1").await;
         }
         let open: Vec<String> = items(&self.view["checks"])
             .filter(|check| check["clear"] == false)
@@ -127,6 +130,29 @@ impl Walk<'_> {
             self.text("state"),
             self.view["commands"]
         )))
+    }
+
+    /// Waits until every register that answers by itself has done so.
+    async fn await_registers(&mut self, who: &'static str) -> Result<()> {
+        for _ in 0..MOST_LOOKS {
+            self.look(who).await?;
+            let (open, answered): (Vec<&Value>, Vec<&Value>) = items(&self.view["checks"])
+                .filter(|check| {
+                    check["source"].as_str().is_some_and(|of| self.app.registers.get(of).is_some())
+                })
+                .partition(|check| check["outcome"].is_null());
+            if open.is_empty() {
+                let told = answered.iter().map(|check| {
+                    let said = |name: &str| check[name].as_str().unwrap_or_default();
+                    format!("{} {}", said("source"), said("outcome"))
+                });
+                let told: Vec<String> = told.collect();
+                line(&format!("     the registers have answered: {}", told.join(", ")));
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Err(Error::bug(format!("the registers do not answer: {}", self.view["checks"])))
     }
 
     async fn log_in(&mut self, login: &'static str) -> Result<()> {
@@ -291,17 +317,9 @@ impl Walk<'_> {
             "paidAt": now, "payer": "walk"}})
         .to_string();
         let id = format!("msg_{}", self.app.clock.new_id().simple());
-        let timestamp = now.timestamp().to_string();
-        let mac = Hmac::<Sha256>::new_from_slice(self.secret)
-            .map_err(|error| Error::internal("the webhook secret is no key", error))?
-            .chain_update(format!("{id}.{timestamp}.{body}"));
-        let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
-        let fields = vec![
-            ("Content-Type", "application/json".to_owned()),
-            ("webhook-id", id),
-            ("webhook-timestamp", timestamp),
-            ("webhook-signature", signature),
-        ];
+        let signed = webhook::Key::new(self.secret.to_vec()).sign(&id, now, body.as_bytes());
+        let mut fields = vec![("Content-Type", "application/json".to_owned())];
+        fields.extend(signed.fields().map(|(name, value)| (name, value.to_owned())));
         let path = "/v1/callbacks/payments";
         let answer = self.send(None, "POST", path, fields, body.clone().into_bytes()).await?;
         let before = self.text("state");
@@ -527,7 +545,7 @@ impl Walk<'_> {
             if answer.status != 429 {
                 return Ok(answer);
             }
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 
@@ -547,7 +565,8 @@ impl Walk<'_> {
     fn form(&self) -> Value {
         let mut random = [0; 4];
         self.app.clock.fill(&mut random);
-        let number = u32::from_le_bytes(random) % 10_000_000;
+        // The last digits say what the simulated registers answer: these are clear everywhere.
+        let number = u32::from_le_bytes(random) % 100_000 * 100;
         let today = self.today();
         let born = NaiveDate::from_ymd_opt(1992, 3, 8).unwrap_or(today);
         json!({

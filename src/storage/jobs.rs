@@ -41,6 +41,12 @@ pub struct JobRow {
 }
 
 impl JobRow {
+    /// Gives the register that the job asks; empty when it asks none.
+    #[must_use]
+    pub fn register(&self) -> &str {
+        self.payload["register"].as_str().unwrap_or_default()
+    }
+
     /// Decodes the job.
     ///
     /// # Errors
@@ -96,19 +102,20 @@ pub async fn insert(
 /// Claims up to `limit` due jobs of `kinds` until `now + lease`, the longest due first.
 ///
 /// Two workers never get the same job while its lease lasts. Kinds that this process does not know are left
-/// to the newer one that wrote them.
+/// to the newer one that wrote them; jobs that ask one of the registers `busy` are left for later.
 ///
 /// # Errors
 /// [`Error::Internal`] when the database fails.
 pub async fn claim(
     conn: &mut AsyncPgConnection,
     kinds: &[&str],
+    busy: &[String],
     now: DateTime<Utc>,
     lease: TimeDelta,
     limit: i64,
 ) -> Result<Vec<JobRow>> {
     let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
-    let claim = Claim { kinds, now, leased_until: now + lease, limit };
+    let claim = Claim { kinds, busy: busy.to_vec(), now, leased_until: now + lease, limit };
     let mut rows: Vec<JobRow> = claim.load(conn).await.map_err(failed("claim jobs"))?;
     rows.sort_by_key(|row| (row.run_at, row.id));
     Ok(rows)
@@ -195,6 +202,34 @@ pub async fn retry(
     Ok(())
 }
 
+/// Puts a claimed job off to `run_at` as if it had not been claimed: there was nothing to do yet.
+///
+/// A job that was scheduled again by a command meanwhile keeps the command's time.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn put_off(
+    conn: &mut AsyncPgConnection,
+    job: &JobRow,
+    run_at: DateTime<Utc>,
+) -> Result<()> {
+    let moved = diesel::update(jobs::table)
+        .filter(jobs::id.eq(job.id).and(jobs::leased_until.eq(job.leased_until)))
+        .filter(jobs::run_at.eq(job.run_at).and(jobs::attempts.eq(job.attempts)))
+        .set((
+            jobs::run_at.eq(run_at),
+            jobs::attempts.eq(jobs::attempts - 1),
+            jobs::leased_until.eq(None::<DateTime<Utc>>),
+        ))
+        .execute(conn)
+        .await
+        .map_err(failed("put a job off"))?;
+    if moved == 0 {
+        release(conn, job).await?;
+    }
+    Ok(())
+}
+
 /// Ends the lease on a job that was scheduled again while it ran.
 async fn release(conn: &mut AsyncPgConnection, job: &JobRow) -> Result<()> {
     diesel::update(jobs::table)
@@ -258,6 +293,7 @@ fn failed(doing: &'static str) -> impl FnOnce(diesel::result::Error) -> Error {
 #[derive(QueryId)]
 struct Claim {
     kinds: Vec<String>,
+    busy: Vec<String>,
     now: DateTime<Utc>,
     leased_until: DateTime<Utc>,
     limit: i64,
@@ -278,6 +314,8 @@ impl QueryFragment<Pg> for Claim {
         out.push_bind_param::<Timestamptz, _>(&self.now)?;
         out.push_sql(") AND kind = ANY(");
         out.push_bind_param::<Array<Text>, _>(&self.kinds)?;
+        out.push_sql(") AND coalesce(payload ->> 'register', '') <> ALL(");
+        out.push_bind_param::<Array<Text>, _>(&self.busy)?;
         out.push_sql(") ORDER BY run_at, id LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
         out.push_sql(" FOR UPDATE SKIP LOCKED) UPDATE jobs SET leased_until = ");

@@ -229,4 +229,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     checks,
     events,
     log_leaves,
+    register_requests,
 );

@@ -32,9 +32,21 @@ impl Patience {
         attempts: None,
     };
 
+    /// A register is asked until the end of the check's last day, which its handler knows.
+    const REGISTER: Self = Self {
+        first: TimeDelta::seconds(5),
+        factor: 2,
+        longest: TimeDelta::minutes(15),
+        attempts: None,
+    };
+
     /// Gives the patience with jobs of `kind`.
     pub(super) fn of(kind: &str) -> Self {
-        if kind == "mail" { Self::MAIL } else { Self::TIMER }
+        match kind {
+            "mail" => Self::MAIL,
+            "askRegister" => Self::REGISTER,
+            _ => Self::TIMER,
+        }
     }
 
     /// Tells whether a job is given up when this attempt fails.
@@ -68,7 +80,7 @@ mod tests {
 
     #[test]
     fn waits_grow_to_a_bound_and_are_at_most_a_quarter_longer() {
-        for patience in [Patience::MAIL, Patience::TIMER] {
+        for patience in [Patience::MAIL, Patience::REGISTER, Patience::TIMER] {
             let mut before = TimeDelta::zero();
             for attempt in [1, 2, 3, 8, 12, 1000, i32::MAX] {
                 let least = patience.delay(attempt, 0);

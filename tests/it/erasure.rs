@@ -991,6 +991,7 @@ async fn the_worker_goes_round_at_its_start_and_once_a_day_and_the_log_gets_its_
         timer: Arc::clone(&idle),
         mail: Arc::clone(&idle),
         alert: Arc::clone(&idle),
+        registers: Arc::clone(&idle),
         leaving: Arc::clone(&idle),
         documents: idle,
     };

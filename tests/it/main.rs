@@ -23,6 +23,7 @@ mod queues;
 mod races;
 mod readme;
 mod reads;
+mod registers;
 mod replay;
 mod rule_files;
 mod schema;

@@ -107,6 +107,7 @@ impl Outbox {
             timer,
             mail: Arc::new(mail),
             alert: Arc::new(Does(|_| async { Outcome::Done })),
+            registers: Arc::new(Does(|_| async { Outcome::Done })),
             leaving: Arc::new(Does(|_| async { Outcome::Done })),
             documents: Arc::new(Does(|_| async { Outcome::Done })),
         }
@@ -178,6 +179,7 @@ where
         timer: handler.clone(),
         mail: handler.clone(),
         alert: handler.clone(),
+        registers: handler.clone(),
         leaving: handler.clone(),
         documents: handler,
     }
@@ -227,7 +229,7 @@ async fn the_job_of_a_dead_worker_is_taken_over_when_its_lease_ends() {
     let key = outbox.enqueue_timer(1).await;
     let mut dead = outbox.db.conn().await.unwrap();
     let lease = TimeDelta::seconds(120);
-    let rows = jobs::claim(&mut dead, &KINDS, outbox.clock.now(), lease, 5).await.unwrap();
+    let rows = jobs::claim(&mut dead, &KINDS, &[], outbox.clock.now(), lease, 5).await.unwrap();
     assert_eq!(rows.iter().map(|row| &row.key).collect::<Vec<_>>(), [&key]);
     assert_eq!(outbox.counts().await.running, 1);
 
@@ -482,6 +484,7 @@ fn office_worker(office: &Office, mail: &Path) -> Worker {
         timer: Arc::new(TimerHandler::new(Arc::new(office.casework.clone()))),
         mail: Arc::new(handler),
         alert: Arc::new(Does(|_| async { Outcome::Done })),
+        registers: Arc::new(Does(|_| async { Outcome::Done })),
         leaving: Arc::new(Does(|_| async { Outcome::Done })),
         documents: Arc::new(Does(|_| async { Outcome::Done })),
     };

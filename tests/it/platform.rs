@@ -14,6 +14,7 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use propusk::audit::note::LogKey;
 use propusk::config::{CommandConfig, Config, ConfigErrors, DEMO_MARK, DemoConfig};
 use propusk::demo::postgres::{PostgresOptions, PrivatePostgres, ensure_database, remove};
+use propusk::registers::Register;
 use propusk::storage::migrate;
 use tokio_postgres::{Client, NoTls};
 
@@ -229,6 +230,13 @@ fn right(dir: &Path) -> Environment {
         ("PROPUSK_PUBLIC_URL", "https://permits.example.org/".to_owned()),
         ("PROPUSK_TOKEN_KEY_FILE", key.display().to_string()),
         ("PROPUSK_PAYMENT_WEBHOOK_SECRETS", format!("whsec_{}", STANDARD.encode([9; 32]))),
+        (
+            "PROPUSK_REGISTERS",
+            format!(
+                "taxNumbers https://tax.example/ask whsec_{0}, borderCrossings https://b.example whsec_{0} timeout=3s",
+                STANDARD.encode([8; 32])
+            ),
+        ),
         ("PROPUSK_SMTP_URL", "smtps://user:hunter2@mail.internal".to_owned()),
         ("PROPUSK_MAIL_FROM", "Work permits <noreply@example.org>".to_owned()),
         ("PROPUSK_DOCUMENTS_DIRECTORY", dir.clone()),
@@ -245,7 +253,11 @@ fn a_right_configuration_is_accepted_and_hides_its_secrets() {
     assert_eq!(config.public_url, "https://permits.example.org");
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.database.owner_url, config.database.url);
+    let names: Vec<&str> = config.registers.iter().map(Register::name).collect();
+    assert_eq!(names, ["taxNumbers", "borderCrossings"]);
+    assert_eq!(config.registers[1].timeout().as_secs(), 3);
     let shown = format!("{config:?}");
+    assert!(!shown.contains("8, 8, 8") && !shown.contains("whsec_"), "{shown}");
     assert!(!shown.contains("hunter2") && !shown.contains("PRIVATE KEY"), "{shown}");
     assert!(!shown.contains("9, 9, 9") && !shown.contains("PRIVATE+KEY"), "{shown}");
 }
@@ -278,6 +290,33 @@ fn every_wrong_setting_names_itself_its_source_and_what_would_be_right() {
       DIR/propusk.toml:3: claim_minutes is "0"; write a whole number from 1 to 480
       mail_from is not set; set it in the file or as PROPUSK_MAIL_FROM: sender of mail, such as Work permits <noreply@example.org>
     "#);
+}
+
+#[test]
+fn registers_are_a_list_in_a_file_and_each_is_named_once() {
+    let dir = test_dir("registers");
+    let file = dir.join("propusk.toml");
+    let secret = format!("whsec_{}", STANDARD.encode([8; 32]));
+    let mut environment = right(&dir);
+    environment.remove("PROPUSK_REGISTERS");
+    let load = |registers: &str| {
+        std::fs::write(&file, format!("registers = [{registers}]\n")).unwrap();
+        Config::load(Some(&file), &|name| environment.get(name).cloned())
+    };
+    let one = format!("\"taxNumbers https://tax.example {secret}\"");
+    let other = format!("\"payments http://localhost:8090/payments {secret} {secret}\"");
+    let config = load(&format!("{one}, {other}")).unwrap();
+    assert_eq!(config.registers[1].keys().len(), 2);
+    for (registers, said) in [
+        (format!("{one}, {one}"), "names taxNumbers twice"),
+        (format!("\"taxNumbers http://tax.example {secret}\""), "for taxNumbers no address"),
+        ("\"taxNumbers https://tax.example hunter2\"".to_owned(), "does not begin with whsec_"),
+        ("\"taxNumbers\"".to_owned(), "without name, URL or secret"),
+    ] {
+        let error = load(&registers).unwrap_err().to_string();
+        assert!(error.contains("propusk.toml:1: registers ") && error.contains(said), "{error}");
+        assert!(!error.contains("hunter2") && !error.contains(&secret), "{error}");
+    }
 }
 
 #[test]

@@ -138,9 +138,18 @@ impl TestApp {
 
     /// As [`TestApp::spawn`], with settings of its own.
     pub async fn spawn_with(adapt: impl FnOnce(&mut Config)) -> Self {
-        let database = TestDatabase::new().await;
+        Self::spawn_at(Self::clock(), adapt).await
+    }
+
+    /// A clock that stands where [`TestApp::spawn`] begins.
+    pub fn clock() -> Arc<FixedClock> {
         let start = DateTime::from_timestamp(1_772_431_200, 0).unwrap();
-        let clock = Arc::new(FixedClock::new(start, 7));
+        Arc::new(FixedClock::new(start, 7))
+    }
+
+    /// As [`TestApp::spawn_with`], by a clock that others share.
+    pub async fn spawn_at(clock: Arc<FixedClock>, adapt: impl FnOnce(&mut Config)) -> Self {
+        let database = TestDatabase::new().await;
         let mut config = Config::demo(DemoConfig {
             database_url: database.url().to_owned(),
             port: 8080,
