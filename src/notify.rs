@@ -110,7 +110,7 @@ impl Composer {
         let application = &case.application;
         let contact = application.form.contact.as_ref().ok_or(NoEmail::NoAddress)?;
         let language = self.texts.language(&contact.language);
-        let (subject, paragraphs) = write(case, message, language)?;
+        let (subject, paragraphs) = write(case, message, event, language)?;
         let mut parts = paragraphs;
         parts.push(self.about(case, language)?);
         parts.push(language.text("automatic", &FluentArgs::new())?);
@@ -188,10 +188,13 @@ impl Composer {
 fn write(
     case: &Case,
     message: &str,
+    event: Uuid,
     language: Language<'_>,
 ) -> Result<(&'static str, Vec<String>), NoEmail> {
     let application = &case.application;
     let over = application.phase == Phase::Closed;
+    // A decision that was withdrawn and made anew has its own message.
+    let other = application.decision.as_ref().and_then(Decision::event).is_some_and(|e| e != event);
     match message {
         "accepted" if over || application.decision.is_some() => Err(NoEmail::Overtaken),
         "dateChanged" => match application.due_on {
@@ -205,6 +208,7 @@ fn write(
         "accepted" => Ok(("accepted-subject", vec![accepted(application, language)?])),
         "informationRequested" => Ok(("information-requested-subject", asked(case, language)?)),
         "reminder" => Ok(("reminder-subject", reminder(case, language)?)),
+        "decided" | "intakeRefused" if other => Err(NoEmail::Overtaken),
         "decided" => match &application.decision {
             Some(Decision::Granted { .. }) if !over => {
                 Ok(("decided-granted-subject", granted(case, language)?))
@@ -222,8 +226,23 @@ fn write(
             }
             Some(Decision::Granted { .. }) | None => Err(NoEmail::Overtaken),
         },
-        "ready" if over || application.phase == Phase::InForce => Err(NoEmail::Overtaken),
+        "ready" if application.phase != Phase::Issuance => Err(NoEmail::Overtaken),
         "ready" => Ok(("ready-subject", vec![language.text("ready-body", &FluentArgs::new())?])),
+        "corrected" => {
+            Ok(("corrected-subject", vec![language.text("corrected-body", &FluentArgs::new())?]))
+        }
+        "courtOrdered" if application.phase == Phase::InForce => {
+            let text = language.text("court-reinstated-body", &FluentArgs::new())?;
+            Ok(("court-reinstated-subject", vec![text]))
+        }
+        "undone" | "reopened" | "courtOrdered" if over || application.decision.is_some() => {
+            Err(NoEmail::Overtaken)
+        }
+        "undone" => Ok(("undone-subject", reopened("undone-body", application, language)?)),
+        "reopened" => Ok(("reopened-subject", reopened("reopened-body", application, language)?)),
+        "courtOrdered" => {
+            Ok(("court-ordered-subject", reopened("court-ordered-body", application, language)?))
+        }
         other => Err(NoEmail::Unknown(other.to_owned())),
     }
 }
@@ -276,12 +295,14 @@ fn reminder(case: &Case, language: Language<'_>) -> Result<Vec<String>, NoEmail>
 fn asked_item(case: &Case, item: &InformationItem, language: Language<'_>) -> Result<String> {
     let (kind, subject) = match item.kind {
         InformationKind::Document => {
-            let rule = case.definition.documents.iter().find(|rule| rule.id == item.subject);
+            let kind = item.document.as_ref().unwrap_or(&item.subject);
+            let rule = case.definition.documents.iter().find(|rule| rule.id == *kind);
             let title = rule.and_then(|rule| rule.title.get(language.name));
             ("kind-document", title.unwrap_or(&item.subject).clone())
         }
         InformationKind::Field => {
-            let key = field_key(item.subject.split(['.', '/']).next().unwrap_or_default());
+            let field = item.field.as_ref().unwrap_or(&item.subject);
+            let key = field_key(field.split(['.', '/']).next().unwrap_or_default());
             let title = language.text(&key, &FluentArgs::new());
             ("kind-field", title.unwrap_or_else(|_| item.subject.clone()))
         }
@@ -338,6 +359,17 @@ fn owed(case: &Case, language: Language<'_>) -> Result<Vec<String>> {
     });
     paragraphs.push(bullets(list.collect::<Result<_>>()?));
     paragraphs.push(language.text("charge-hint", &FluentArgs::new())?);
+    Ok(paragraphs)
+}
+
+/// Says that the office looks at it again, and until when where a date is promised.
+fn reopened(key: &str, application: &Application, language: Language<'_>) -> Result<Vec<String>> {
+    let mut args = FluentArgs::new();
+    let mut paragraphs = vec![language.text(key, &args)?];
+    if let Some(due) = application.due_on {
+        args.set("due", language.date(due)?);
+        paragraphs.push(language.text("decided-anew-by", &args)?);
+    }
     Ok(paragraphs)
 }
 

@@ -106,7 +106,7 @@ pub struct SuspensionView {
     /// The day on which it went on; it does not count. Absent while it stands still.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<NaiveDate>,
-    /// Why.
+    /// Why: `informationRequested`, or `closed` from a decision that was withdrawn later to the reopening.
     #[schema(max_length = 200, example = "informationRequested")]
     pub reason: String,
 }
@@ -137,6 +137,15 @@ pub struct ClockView {
     /// Working days left; negative once it is late, absent while it stands still or was stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_days_left: Option<i64>,
+    /// Whether it stands still now.
+    pub clock_stopped: bool,
+    /// Since when; the day itself still counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_stopped_since: Option<NaiveDate>,
+    /// Why: `informationRequested` while the applicant is awaited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200, example = "informationRequested")]
+    pub clock_stopped_reason: Option<String>,
     /// The day on which it was stopped for good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped_on: Option<NaiveDate>,
@@ -525,6 +534,9 @@ fn clock_view(seen: &Seen<'_>) -> Result<ClockView> {
         basis: seen.definition.clock.basis.clone(),
         due_on,
         working_days_left,
+        clock_stopped: clock.standing_still().is_some(),
+        clock_stopped_since: clock.standing_still().map(|one| one.from),
+        clock_stopped_reason: clock.standing_still().map(|one| one.reason.clone()),
         stopped_on: clock.stopped_on,
         suspensions: suspensions
             .into_iter()
@@ -563,7 +575,7 @@ pub async fn give_command(
     key: IdempotencyKey,
     Json(body): Json<Commanded>,
 ) -> Result<HttpResponse> {
-    let command = body.read()?;
+    let command = body.read(latest_today(&app))?;
     let ask = ask(&request, &reader, Some(version), Some(key));
     let render = renderer(is_inside(&reader), language(&request));
     let done = app.casework.execute(&ask, id, &command, &render).await?;

@@ -8,12 +8,13 @@ use utoipa::ToSchema;
 use validator::{Validate, ValidationErrors};
 
 use super::extract::read_tree;
-use super::form::of_our_time;
+use super::form::{FormBody, of_our_time};
 use crate::domain::application::InformationKind;
 use crate::domain::checks::Outcome;
 use crate::domain::fee::{Money, Payment, Uin};
+use crate::domain::form::Form;
 use crate::domain::ground::{GroundCode, Grounds};
-use crate::domain::workflow::command::{Answer, Command, RequestedItem};
+use crate::domain::workflow::command::{Answer, Command, Judgment, RequestedItem};
 use crate::error::{Error, ErrorCode, Result, Violation};
 
 /// A command: its name under `command`, its contents beside it. Reading an application lists the commands that the
@@ -58,10 +59,18 @@ pub enum CommandRequest {
     ConfirmAnnulment(Empty),
     /// A second, senior officer turns the proposal down.
     RejectAnnulment(RejectRequest),
+    /// A senior officer other than who decided undoes a decision that was made within the hour.
+    Undo(UndoRequest),
+    /// A senior officer other than who decided takes up again what was refused, or was taken back by mistake.
+    Reopen(ReopenRequest),
+    /// A senior officer other than who decided puts right what the form misstates, after the decision.
+    Correct(Box<CorrectRequest>),
+    /// A senior officer other than who decided does what a court has ordered.
+    CourtOrder(CourtOrderRequest),
 }
 
 /// The names of the commands that a person can give.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 22] = [
     "submit",
     "withdraw",
     "refuseIntake",
@@ -80,6 +89,10 @@ const NAMES: [&str; 18] = [
     "proposeAnnulment",
     "confirmAnnulment",
     "rejectAnnulment",
+    "undo",
+    "reopen",
+    "correct",
+    "courtOrder",
 ];
 
 /// A command without contents.
@@ -227,6 +240,21 @@ pub struct ItemRequest {
     /// Until when: a day after today.
     #[schema(example = "2026-12-10")]
     pub due_on: NaiveDate,
+    /// The check whose answer is the reason: one that blocks and means asking.
+    #[validate(length(min = 1, max = 60))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 60, example = "language")]
+    pub check: Option<String>,
+    /// For `document`: the kind of document of the track that must be handed in anew before it is answered.
+    #[validate(length(min = 1, max = 60))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 60, example = "languageCertificate")]
+    pub document: Option<String>,
+    /// For `field`: the section of the form, or the field in it, that the answer may mend.
+    #[validate(length(min = 1, max = 60))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 60, example = "person.familyName")]
+    pub field: Option<String>,
 }
 
 /// What the applicant is asked for.
@@ -251,6 +279,10 @@ pub struct AnswerRequest {
     #[validate(length(min = 1, max = 2000))]
     #[schema(min_length = 1, max_length = 2000, example = "I have uploaded a better copy.")]
     pub text: String,
+    /// For a `field`: the section that was asked for, whole, in place of what was stated.
+    #[validate(nested)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<FormBody>,
 }
 
 /// The applicant's answers.
@@ -299,6 +331,77 @@ pub struct RejectRequest {
     pub reason: String,
 }
 
+/// Why a decision is undone.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UndoRequest {
+    /// Why, in words that the applicant can read.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "The refusal was meant for a namesake.")]
+    pub reason: String,
+}
+
+/// Why and on what basis an application is taken up again.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReopenRequest {
+    /// Why, in words that the applicant can read.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "The certificate is in the register.")]
+    pub reason: String,
+    /// The article or decision it rests on.
+    #[validate(length(min = 1, max = 300))]
+    #[schema(min_length = 1, max_length = 300, example = "Complaint 12-345 of 20 November 2026")]
+    pub basis: String,
+}
+
+/// What is put right, why and on what basis.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CorrectRequest {
+    /// Why, in words that the applicant can read.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "A letter was lost in the translation.")]
+    pub reason: String,
+    /// The document or article it rests on; needed where birth date or citizenship change.
+    #[validate(length(min = 1, max = 300))]
+    #[schema(min_length = 1, max_length = 300, example = "Notarised translation 77-1234")]
+    pub basis: Option<String>,
+    /// The sections to replace, each whole: `person`, `passport`, `occupation`.
+    #[validate(nested)]
+    pub form: FormBody,
+}
+
+/// What a court has ruled.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct JudgmentRequest {
+    /// The court.
+    #[validate(length(min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200, example = "Tverskoy District Court of Moscow")]
+    pub court: String,
+    /// The number of the case.
+    #[validate(length(min = 1, max = 60))]
+    #[schema(min_length = 1, max_length = 60, example = "02a-0123/2026")]
+    pub number: String,
+    /// The day of the judgment.
+    #[schema(example = "2026-11-20")]
+    pub judged_on: NaiveDate,
+}
+
+/// What a court has ordered.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CourtOrderRequest {
+    /// What it ordered and why, in words that the applicant can read.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "The refusal is void; decide anew.")]
+    pub reason: String,
+    /// The judgment.
+    #[validate(nested)]
+    pub basis: JudgmentRequest,
+}
+
 /// A body that is an object with a command's name in it; [`Commanded::read`] takes it apart.
 #[derive(Debug)]
 pub struct Commanded(Map<String, Value>);
@@ -319,8 +422,9 @@ impl Commanded {
     /// Gives the command, its contents checked against their schema and for what a schema cannot say.
     ///
     /// # Errors
-    /// 400 with everything that does not fit; 422 for a wrong check digit or ground code.
-    pub fn read(mut self) -> Result<Command> {
+    /// 400 with everything that does not fit; 422 for a wrong check digit or ground code, or a form that cannot be right
+    /// on the day `today`.
+    pub fn read(mut self, today: NaiveDate) -> Result<Command> {
         let name = match self.0.remove("command") {
             Some(Value::String(name)) => name,
             Some(_) => return Err(unknown("wrong-type")),
@@ -376,11 +480,7 @@ impl Commanded {
             }
             "answerInformation" => {
                 let AnswersRequest { answers } = part(rest)?;
-                let answers = answers
-                    .into_iter()
-                    .map(|one| Answer { item: one.item, text: one.text })
-                    .collect();
-                Command::AnswerInformation { answers }
+                Command::AnswerInformation { answers: answered(answers, today)? }
             }
             "recordPayment" => {
                 Command::RecordPayment { payment: part::<PaymentRequest>(rest)?.parse()? }
@@ -388,6 +488,24 @@ impl Commanded {
             "rejectAnnulment" => {
                 let RejectRequest { reason } = part(rest)?;
                 Command::RejectAnnulment { reason }
+            }
+            "undo" => {
+                let UndoRequest { reason } = part(rest)?;
+                Command::Undo { reason }
+            }
+            "reopen" => {
+                let ReopenRequest { reason, basis } = part(rest)?;
+                Command::Reopen { reason, basis }
+            }
+            "correct" => {
+                let CorrectRequest { reason, basis, form } = part(rest)?;
+                let form = form.parse(today, "/form").map_err(unfit)?;
+                Command::Correct { reason, basis, form: Box::new(form) }
+            }
+            "courtOrder" => {
+                let CourtOrderRequest { reason, basis } = part(rest)?;
+                let JudgmentRequest { court, number, judged_on } = basis;
+                Command::CourtOrder { reason, basis: Judgment { court, number, judged_on } }
             }
             _ => return Err(unknown("unknown-command")),
         })
@@ -439,6 +557,24 @@ fn unfit(violations: Vec<Violation>) -> Error {
     .with_violations(violations)
 }
 
+/// Reads answers and the sections of the form that they bring, all that is wrong with these at once.
+fn answered(answers: Vec<AnswerRequest>, today: NaiveDate) -> Result<Vec<Answer>> {
+    let mut violations = Vec::new();
+    let mut read = Vec::new();
+    for (index, one) in answers.into_iter().enumerate() {
+        let form = one.form.map(|form| form.parse(today, &format!("/answers/{index}/form")));
+        let form: Option<Box<Form>> = match form.transpose() {
+            Ok(form) => form.map(Box::new),
+            Err(found) => {
+                violations.extend(found);
+                None
+            }
+        };
+        read.push(Answer { item: one.item, text: one.text, form });
+    }
+    if violations.is_empty() { Ok(read) } else { Err(unfit(violations)) }
+}
+
 impl PaymentRequest {
     fn parse(self) -> Result<Payment> {
         let uin = Uin::parse(&self.uin).map_err(|error| {
@@ -478,6 +614,9 @@ impl From<ItemRequest> for RequestedItem {
             subject: item.subject,
             reason: item.reason,
             due_on: item.due_on,
+            check: item.check,
+            document: item.document,
+            field: item.field,
         }
     }
 }

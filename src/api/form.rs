@@ -314,12 +314,12 @@ fn four_digits(code: &str) -> Result<(), ValidationError> {
 }
 
 /// Collects what is wrong, with pointers.
-struct Findings {
-    base: &'static str,
+struct Findings<'a> {
+    base: &'a str,
     found: Vec<Violation>,
 }
 
-impl Findings {
+impl Findings<'_> {
     fn add(&mut self, pointer: &str, code: &'static str, detail: impl Into<String>) {
         self.found.push(Violation::new(format!("{}{pointer}", self.base), code, detail));
     }
@@ -348,7 +348,7 @@ impl FormBody {
     ///
     /// # Errors
     /// Everything wrong, all at once.
-    pub fn parse(self, today: NaiveDate, base: &'static str) -> Result<Form, Vec<Violation>> {
+    pub fn parse(self, today: NaiveDate, base: &str) -> Result<Form, Vec<Violation>> {
         let mut findings = Findings { base, found: Vec::new() };
         let person = self.person.map(|one| one.parse(today, &mut findings));
         let passport = self.passport.map(|one| one.parse(today, &mut findings));
@@ -386,7 +386,7 @@ impl FormBody {
 }
 
 impl PersonBody {
-    fn parse(self, today: NaiveDate, findings: &mut Findings) -> Option<Person> {
+    fn parse(self, today: NaiveDate, findings: &mut Findings<'_>) -> Option<Person> {
         findings.not_after("/person/birthDate", self.birth_date, today);
         let citizenship = findings.take(
             "/person/citizenship",
@@ -409,7 +409,11 @@ impl PersonBody {
 }
 
 impl PassportBody {
-    fn parse(self, today: NaiveDate, findings: &mut Findings) -> Option<(Passport, Option<Mrz>)> {
+    fn parse(
+        self,
+        today: NaiveDate,
+        findings: &mut Findings<'_>,
+    ) -> Option<(Passport, Option<Mrz>)> {
         findings.not_after("/passport/issuedOn", self.issued_on, today);
         if self.expires_on < self.issued_on {
             findings.add(
@@ -442,7 +446,7 @@ impl PassportBody {
 }
 
 /// Asks that the machine-readable zone says what was typed. Names carry no check digit and are not compared.
-fn agree(person: &Person, passport: &Passport, mrz: &Mrz, findings: &mut Findings) {
+fn agree(person: &Person, passport: &Passport, mrz: &Mrz, findings: &mut Findings<'_>) {
     let mut differs = |pointer: &str, what: &str| {
         findings.add(
             pointer,
@@ -465,7 +469,7 @@ fn agree(person: &Person, passport: &Passport, mrz: &Mrz, findings: &mut Finding
 }
 
 impl ContractBody {
-    fn parse(self, findings: &mut Findings) -> Option<Contract> {
+    fn parse(self, findings: &mut Findings<'_>) -> Option<Contract> {
         if self.ends_on.is_some_and(|end| end < self.starts_on) {
             findings.add(
                 "/contract/endsOn",
@@ -487,7 +491,7 @@ impl ContractBody {
 }
 
 impl ContactBody {
-    fn parse(self, findings: &mut Findings) -> Option<Contact> {
+    fn parse(self, findings: &mut Findings<'_>) -> Option<Contact> {
         let email =
             findings.take("/contact/email", "invalid-email", EmailAddress::parse(&self.email));
         if let Some(phone) = &self.phone {

@@ -87,6 +87,13 @@ pub struct StatusView {
     pub act_by: Option<NaiveDate>,
     /// Whether the clock stands still, because the applicant is awaited.
     pub clock_stopped: bool,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_stopped_since: Option<NaiveDate>,
+    /// Why: `informationRequested` while the applicant is awaited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200, example = "informationRequested")]
+    pub clock_stopped_reason: Option<String>,
     /// Whether the promised date has passed without a decision.
     pub overdue: bool,
     /// By how much the office has made the term longer; absent when it has not.
@@ -157,6 +164,19 @@ pub struct DetailsView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 13, example = "77-0000000016")]
     pub permit: Option<String>,
+    /// What was put right, oldest first.
+    pub corrections: Vec<PutRightView>,
+}
+
+/// That something was put right, and when. Why is in the application.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PutRightView {
+    /// What was done: `undone`, `reopened`, `corrected` or `courtOrdered`.
+    #[schema(max_length = 20, example = "reopened")]
+    pub kind: &'static str,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 /// Whether a permit is valid today. No personal data.
@@ -501,7 +521,7 @@ impl Stand<'_> {
         let words = wording(definition, self.state, language);
         let running = self.clock.is_some_and(|clock| clock.stopped_on.is_none());
         let due_on = self.due_on.filter(|_| running);
-
+        let still = self.clock.and_then(StatutoryClock::standing_still);
         let today = self.now.with_timezone(&self.time_zone).date_naive();
         let late = due_on.filter(|due| *due < today);
         let bases = Bases {
@@ -524,8 +544,9 @@ impl Stand<'_> {
             submitted_at: self.submitted_at,
             due_on,
             act_by: definition.state(self.state).and_then(|one| act_by(one, bases, calendar)),
-            clock_stopped: running
-                && self.clock.is_some_and(|clock| clock.suspended_since().is_some()),
+            clock_stopped: still.is_some(),
+            clock_stopped_since: still.map(|one| one.from),
+            clock_stopped_reason: still.map(|one| one.reason.clone()),
             overdue: late.is_some(),
             extension: self.clock.filter(|_| running).and_then(|clock| {
                 clock.extension.as_ref().map(|extension| PublicExtensionView {
@@ -615,6 +636,11 @@ pub async fn show_status_details(
             }
         },
         permit: application.permit.as_ref().map(|permit| permit.number.to_string()),
+        corrections: application
+            .corrections
+            .iter()
+            .map(|one| PutRightView { kind: one.command.event(), at: one.at })
+            .collect(),
     };
     Ok(spoken(language, &details))
 }

@@ -11,8 +11,9 @@ use crate::casework::Seen;
 use crate::domain::application::{Decision, InformationItem, Note};
 use crate::domain::checks::{Check, blocking, supported_grounds};
 use crate::domain::clock::Extension;
-use crate::domain::event::Event;
+use crate::domain::event::{Change, Event};
 use crate::domain::fee::{Charge, ChargeStatus, Money};
+use crate::domain::form::FieldChange;
 use crate::domain::ground::Grounds;
 use crate::domain::permit::Permit;
 use crate::domain::workflow::definition::{
@@ -145,6 +146,20 @@ pub struct InformationView {
     pub due_on: NaiveDate,
     /// Whether an answer is awaited.
     pub open: bool,
+    /// Whether it was closed because its time had run out.
+    pub expired: bool,
+    /// The check whose answer is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 60, example = "language")]
+    pub check: Option<String>,
+    /// The kind of document that must be handed in anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 60, example = "languageCertificate")]
+    pub document: Option<String>,
+    /// The section of the form, or the field in it, that the answer may mend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 60, example = "person.familyName")]
+    pub field: Option<String>,
     /// The answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 2000)]
@@ -152,6 +167,36 @@ pub struct InformationView {
     /// When it was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered_at: Option<DateTime<Utc>>,
+    /// What the answer changed in the form.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub amended: Vec<FieldChangeView>,
+}
+
+/// A field of the form before and after it was changed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldChangeView {
+    /// The field.
+    #[schema(max_length = 60, example = "person.familyName")]
+    pub field: String,
+    /// What was stated; absent where nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub before: Option<serde_json::Value>,
+    /// What is stated now; absent where nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub after: Option<serde_json::Value>,
+}
+
+impl From<&FieldChange> for FieldChangeView {
+    fn from(change: &FieldChange) -> Self {
+        Self {
+            field: change.field.clone(),
+            before: change.before.clone(),
+            after: change.after.clone(),
+        }
+    }
 }
 
 impl From<&InformationItem> for InformationView {
@@ -168,8 +213,13 @@ impl From<&InformationItem> for InformationView {
             reason: item.reason.clone(),
             due_on: item.due_on,
             open: item.is_open(),
+            expired: item.expired,
+            check: item.check.clone(),
+            document: item.document.clone(),
+            field: item.field.clone(),
             answer: item.answer.clone(),
             answered_at: item.answered_at,
+            amended: item.amended.iter().map(Into::into).collect(),
         }
     }
 }
@@ -294,6 +344,29 @@ pub struct ProposalView {
     /// In words.
     #[schema(max_length = 2000)]
     pub reason: String,
+}
+
+/// Something that was put right.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CorrectionView {
+    /// What was done: `undone`, `reopened`, `corrected` or `courtOrdered`.
+    #[schema(max_length = 20, example = "reopened")]
+    pub kind: &'static str,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The event that was put right.
+    pub corrects: Uuid,
+    /// Why.
+    #[schema(max_length = 2000)]
+    pub reason: String,
+    /// The judgment, document or article it rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 300)]
+    pub basis: Option<String>,
+    /// The officer's account; shown to the office and to auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Uuid>,
 }
 
 /// A permit.
@@ -534,6 +607,13 @@ pub struct ApplicationView {
     pub overdue: bool,
     /// Whether the clock stands still.
     pub clock_stopped: bool,
+    /// Since when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_stopped_since: Option<NaiveDate>,
+    /// Why: `informationRequested` while the applicant is awaited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200, example = "informationRequested")]
+    pub clock_stopped_reason: Option<String>,
     /// When the senior officer was told that a deadline has passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub escalated_at: Option<DateTime<Utc>>,
@@ -556,6 +636,8 @@ pub struct ApplicationView {
     /// The proposal to annul; shown to the office and to auditors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proposal: Option<ProposalView>,
+    /// What was put right, oldest first.
+    pub corrections: Vec<CorrectionView>,
     /// The permit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permit: Option<PermitView>,
@@ -608,6 +690,7 @@ impl ApplicationView {
         let words = wording(definition, &application.state, language);
         let stopped = application.clock.as_ref().is_some_and(|clock| clock.stopped_on.is_some());
         let due_on = application.due_on.filter(|_| !stopped);
+        let still = application.clock.as_ref().and_then(|clock| clock.standing_still());
         let view = |check: &Check| {
             let rule = definition.check(&check.id);
             let finding = check.finding.as_ref();
@@ -682,11 +765,9 @@ impl ApplicationView {
                 )
             }),
             overdue: due_on.is_some_and(|due| due < seen.today),
-            clock_stopped: !stopped
-                && application
-                    .clock
-                    .as_ref()
-                    .is_some_and(|clock| clock.suspended_since().is_some()),
+            clock_stopped: still.is_some(),
+            clock_stopped_since: still.map(|one| one.from),
+            clock_stopped_reason: still.map(|one| one.reason.clone()),
             escalated_at: application.escalated_at,
             form: FormBody::from(&application.form),
             documents: application
@@ -712,14 +793,14 @@ impl ApplicationView {
                 .map(|charge| ChargeView::of(charge, definition, language))
                 .collect(),
             decision: application.decision.as_ref().map(|decision| match decision {
-                Decision::Granted { at, by } => DecisionView {
+                Decision::Granted { at, by, .. } => DecisionView {
                     outcome: "granted",
                     at: *at,
                     grounds: Vec::new(),
                     reason: None,
                     by: Some(*by).filter(|_| inside),
                 },
-                Decision::Refused { at, by, grounds: on, reason } => DecisionView {
+                Decision::Refused { at, by, grounds: on, reason, .. } => DecisionView {
                     outcome: "refused",
                     at: *at,
                     grounds: grounds(on, catalogue, language),
@@ -735,6 +816,18 @@ impl ApplicationView {
                     reason: proposal.reason.clone(),
                 }
             }),
+            corrections: application
+                .corrections
+                .iter()
+                .map(|one| CorrectionView {
+                    kind: one.command.event(),
+                    at: one.at,
+                    corrects: one.corrects,
+                    reason: one.reason.clone(),
+                    basis: one.basis.clone(),
+                    by: Some(one.by).filter(|_| inside),
+                })
+                .collect(),
             permit: application.permit.as_ref().map(Into::into),
             duties: application
                 .permit
@@ -783,6 +876,7 @@ impl ApplicationView {
             ("charges", !self.charges.is_empty()),
             ("decision", self.decision.is_some()),
             ("proposal", self.proposal.is_some()),
+            ("corrections", !self.corrections.is_empty()),
             ("permit", self.permit.is_some()),
             ("claim", self.claim.is_some()),
             ("notes", !self.notes.is_empty()),
@@ -912,6 +1006,9 @@ pub struct HistoryView {
     /// The role that acted, or `timer`, `payments`.
     #[schema(max_length = 20, example = "officer")]
     pub role: &'static str,
+    /// The event that it put right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrects: Option<Uuid>,
     /// The account that acted; shown to the office and to auditors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<Uuid>,
@@ -933,6 +1030,10 @@ impl HistoryView {
             from: event.from,
             to: event.to,
             role: event.actor.role_name(),
+            corrects: event.changes.iter().find_map(|change| match change {
+                Change::Corrected { correction } => Some(correction.corrects),
+                _ => None,
+            }),
             actor: event.actor.account().filter(|_| inside),
             request: Some(event.request).filter(|request| inside && !request.is_null()),
         }

@@ -379,14 +379,18 @@ impl<'a> Case<'a> {
                     subject,
                     reason: "Копия не читается, приложите более чёткую.".to_owned(),
                     due_on: local(step.at) + Days::new(10),
+                    check: None,
+                    document: None,
+                    field: None,
                 };
                 (officer(by)?, Command::RequestInformation { items: vec![item] })
             }
             Act::Answer => {
                 let answers = application.information.iter().filter(|item| item.is_open());
                 let text = "Приложил новую копию.".to_owned();
-                let answers =
-                    answers.map(|item| Answer { item: item.item, text: text.clone() }).collect();
+                let answers = answers
+                    .map(|item| Answer { item: item.item, text: text.clone(), form: None })
+                    .collect();
                 (applicant, Command::AnswerInformation { answers })
             }
             Act::Grant(by) => (officer(by)?, Command::Grant),

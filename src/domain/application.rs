@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use super::checks::Check;
 use super::clock::StatutoryClock;
-use super::event::{Change, Event};
+use super::event::{Act, Change, Event};
 use super::fee::{Charge, ChargeStatus, Money};
-use super::form::Form;
+use super::form::{FieldChange, Form};
 use super::ground::Grounds;
-use super::permit::Permit;
+use super::permit::{Permit, PermitStatus};
 use super::reference::Reference;
 use super::workflow::definition::{CommandName, Phase};
 
@@ -62,6 +62,26 @@ pub struct InformationItem {
     pub answered_at: Option<DateTime<Utc>>,
     /// Whether it was closed without an answer.
     pub closed: bool,
+    /// Whether it was closed because its time had run out.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub expired: bool,
+    /// The check whose blocking answer is the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
+    /// The kind of document that must be handed in anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+    /// The part of the form that may be mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What the answer changed in the form.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amended: Vec<FieldChange>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl InformationItem {
@@ -82,6 +102,9 @@ pub enum Decision {
         at: DateTime<Utc>,
         /// By whom.
         by: Uuid,
+        /// The event that says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event: Option<Uuid>,
     },
     /// Refused (at intake or on the merits).
     Refused {
@@ -89,11 +112,32 @@ pub enum Decision {
         at: DateTime<Utc>,
         /// By whom.
         by: Uuid,
+        /// The event that says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        event: Option<Uuid>,
         /// On what grounds.
         grounds: Grounds,
         /// In words.
         reason: String,
     },
+}
+
+impl Decision {
+    /// Gives when it was made.
+    #[must_use]
+    pub const fn at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Granted { at, .. } | Self::Refused { at, .. } => *at,
+        }
+    }
+
+    /// Gives the event with which it was made.
+    #[must_use]
+    pub const fn event(&self) -> Option<Uuid> {
+        match self {
+            Self::Granted { event, .. } | Self::Refused { event, .. } => *event,
+        }
+    }
 }
 
 /// A proposal to annul the permit, waiting for a second officer.
@@ -407,7 +451,17 @@ impl Application {
             Change::Opened { .. } => {
                 return Err(ApplyError::OutOfOrder { seq: event.seq, version: self.version });
             }
-            Change::FormReplaced { form } => self.form = (**form).clone(),
+            Change::FormReplaced { form, changed, item } => {
+                self.form = (**form).clone();
+                if let Some(item) = item {
+                    let known = self
+                        .information
+                        .iter_mut()
+                        .find(|known| known.item == *item)
+                        .ok_or_else(|| missing("an information item"))?;
+                    known.amended.clone_from(changed);
+                }
+            }
             Change::DocumentAttached { document } => {
                 self.documents.retain(|known| known.kind != document.kind);
                 self.documents.push(document.clone());
@@ -456,8 +510,10 @@ impl Application {
                 known.answered_at = Some(event.at);
             }
             Change::InformationClosed => {
+                let expired = event.act == Act::Command(CommandName::ExpireInformation);
                 for item in self.information.iter_mut().filter(|item| item.is_open()) {
                     item.closed = true;
+                    item.expired = expired;
                 }
             }
             Change::ChargeCreated { charge } => self.charges.push(charge.clone()),
@@ -471,6 +527,7 @@ impl Application {
                 known.status = ChargeStatus::Annulled;
             }
             Change::Decided { decision } => self.decision = Some(decision.clone()),
+            Change::DecisionWithdrawn => self.decision = None,
             Change::AnnulmentProposed { proposal } => self.proposal = Some(proposal.clone()),
             Change::ProposalDropped => self.proposal = None,
             Change::PermitIssued { permit } => self.permit = Some(permit.clone()),
@@ -478,6 +535,16 @@ impl Application {
                 let permit = self.permit.as_mut().ok_or_else(|| missing("a permit"))?;
                 permit.status = *status;
                 permit.closed_on = Some(*on);
+            }
+            Change::PermitCorrected { holder_name, profession } => {
+                let permit = self.permit.as_mut().ok_or_else(|| missing("a permit"))?;
+                permit.holder_name.clone_from(holder_name);
+                permit.profession.clone_from(profession);
+            }
+            Change::PermitReinstated => {
+                let permit = self.permit.as_mut().ok_or_else(|| missing("a permit"))?;
+                permit.status = PermitStatus::InForce;
+                permit.closed_on = None;
             }
             Change::Escalated => self.escalated_at = Some(event.at),
             Change::Warned => self.warned_at = Some(event.at),

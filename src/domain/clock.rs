@@ -97,6 +97,9 @@ pub enum ClockError {
     /// The term has its usual length.
     #[error("The term is not extended.")]
     NotExtended,
+    /// No decision has been made.
+    #[error("The clock was not stopped; only a stopped clock can be reopened.")]
+    NotStopped,
     /// The day lies before the last thing that happened to the clock.
     #[error("Give a day that is not before {last}, the last entry of the clock.")]
     BeforeLastEntry {
@@ -159,7 +162,8 @@ pub struct Explanation {
 
 const RULE: &str = "Working days are counted, the first being the working day after acceptance. While the \
                     applicant is awaited the clock stands still: the day of the request counts, the days \
-                    after it up to and including the day of the answer do not.";
+                    after it up to and including the day of the answer do not. From a decision that was \
+                    withdrawn later to the reopening it stands still in the same way.";
 
 impl StatutoryClock {
     /// Starts a clock of `length` working days on the local date of acceptance.
@@ -262,6 +266,13 @@ impl StatutoryClock {
         self.suspensions.iter().filter(|s| s.to.is_none()).map(|s| s.from).min()
     }
 
+    /// Gives the interval in which the clock stands still now; `None` while it runs and once it was stopped.
+    #[must_use]
+    pub fn standing_still(&self) -> Option<&Suspension> {
+        let open = self.suspensions.iter().filter(|one| one.to.is_none());
+        open.min_by_key(|one| one.from).filter(|_| self.stopped_on.is_none())
+    }
+
     /// Gives the clock as it is once the applicant has been asked on the day `on`.
     ///
     /// # Errors
@@ -328,6 +339,31 @@ impl StatutoryClock {
     pub fn stop(&self, on: NaiveDate) -> Result<Self, ClockError> {
         self.can_change(on)?;
         Ok(Self { stopped_on: Some(on), ..self.clone() })
+    }
+
+    /// Gives the clock as it is once the decision that stopped it is withdrawn on the day `on`.
+    ///
+    /// With a `reason` the clock stood still from the decision to that day; without one the decision was undone at
+    /// once and the clock is as if it had never stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`ClockError`] when it was not stopped, or `on` lies before the decision.
+    pub fn reopen(&self, on: NaiveDate, reason: Option<&str>) -> Result<Self, ClockError> {
+        let Some(stopped) = self.stopped_on else { return Err(ClockError::NotStopped) };
+        if on < stopped {
+            return Err(ClockError::BeforeLastEntry { last: stopped });
+        }
+        let mut clock = Self { stopped_on: None, used: None, ..self.clone() };
+        // What was asked when the applicant took everything back is not asked any more.
+        for suspension in &mut clock.suspensions {
+            suspension.to.get_or_insert(stopped);
+        }
+        if let Some(reason) = reason {
+            let reason = reason.to_owned();
+            clock.suspensions.push(Suspension { from: stopped, to: Some(on), reason });
+        }
+        Ok(clock)
     }
 
     /// Gives the working days that have counted up to `today`, or up to the decision where there is one.

@@ -15,7 +15,7 @@ use super::application::{
 use super::checks::{Check, Finding, Override};
 use super::clock::StatutoryClock;
 use super::fee::{Charge, ChargeStatus, Money};
-use super::form::Form;
+use super::form::{FieldChange, Form};
 use super::permit::{Permit, PermitStatus};
 use super::reference::Reference;
 use super::workflow::definition::{CommandName, Phase};
@@ -45,6 +45,12 @@ pub enum Change {
     FormReplaced {
         /// What is stated now.
         form: Box<Form>,
+        /// What that changed, where it was handed in before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changed: Vec<FieldChange>,
+        /// The information item that it answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<u32>,
     },
     /// A document was handed in, in place of an earlier one of its kind.
     DocumentAttached {
@@ -153,6 +159,17 @@ pub enum Change {
         /// The first day on which it is not in force.
         on: NaiveDate,
     },
+    /// The decision was withdrawn: it is to be made anew.
+    DecisionWithdrawn,
+    /// What the permit says of its holder was put right.
+    PermitCorrected {
+        /// The holder's name.
+        holder_name: String,
+        /// The profession.
+        profession: Option<String>,
+    },
+    /// The permit is in force again.
+    PermitReinstated,
     /// The senior officer was told that a deadline has passed.
     Escalated,
     /// The office was told that the statutory date comes near.

@@ -223,6 +223,88 @@ impl Form {
         }
         excerpt
     }
+}
+
+/// The fields of each section, by the names they have in a [`FieldChange`].
+const FIELDS_OF: [(&str, &[&str]); 8] = [
+    ("person", &["familyName", "givenName", "patronymic", "birthDate", "sex", "citizenship"]),
+    ("passport", &["number", "issuedOn", "expiresOn", "mrz"]),
+    ("entry", &["enteredOn", "migrationCard", "fineReceipt"]),
+    ("occupation", &["code", "title"]),
+    ("employer", &["inn", "name"]),
+    ("contract", &["salary", "salaryPeriod", "startsOn", "endsOn"]),
+    ("contact", &["email", "phone", "language"]),
+    ("prepaidMonths", &[]),
+];
+
+/// Gives the section that a path names, alone (`person`) or with one of its fields (`person.familyName`).
+#[must_use]
+pub fn section_of(path: &str) -> Option<&'static str> {
+    let (section, field) = match path.split_once('.') {
+        Some((section, field)) => (section, Some(field)),
+        None => (path, None),
+    };
+    let (name, fields) = FIELDS_OF.iter().find(|(name, _)| *name == section)?;
+    field.is_none_or(|field| fields.contains(&field)).then_some(*name)
+}
+
+/// One field of the form before and after it was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldChange {
+    /// The field: `person.familyName`.
+    pub field: String,
+    /// What was stated; `None` where nothing was.
+    pub before: Option<Value>,
+    /// What is stated now; `None` where nothing is.
+    pub after: Option<Value>,
+}
+
+impl Form {
+    /// Names the sections that are filled in.
+    pub fn sections(&self) -> impl Iterator<Item = &'static str> {
+        FIELDS.iter().filter(|(_, present)| present(self)).map(|(name, _)| *name)
+    }
+
+    /// Gives the form with every section that `other` fills in in place of its own.
+    #[must_use]
+    pub fn replaced_by(&self, other: &Self) -> Self {
+        let (own, other) = (self.clone(), other.clone());
+        Self {
+            person: other.person.or(own.person),
+            passport: other.passport.or(own.passport),
+            entry: other.entry.or(own.entry),
+            occupation: other.occupation.or(own.occupation),
+            employer: other.employer.or(own.employer),
+            contract: other.contract.or(own.contract),
+            contact: other.contact.or(own.contact),
+            prepaid_months: other.prepaid_months.or(own.prepaid_months),
+        }
+    }
+
+    /// Names every field that is not the same in `after`.
+    #[must_use]
+    pub fn changes_to(&self, after: &Self) -> Vec<FieldChange> {
+        let stated = |form: &Self| serde_json::to_value(form).unwrap_or_default();
+        let (before, after) = (stated(self), stated(after));
+        let mut changes = Vec::new();
+        for (section, fields) in FIELDS_OF {
+            let (old, new) = (&before[section], &after[section]);
+            let mut compare = |field: String, old: &Value, new: &Value| {
+                if old != new {
+                    let value = |value: &Value| Some(value.clone()).filter(|one| !one.is_null());
+                    changes.push(FieldChange { field, before: value(old), after: value(new) });
+                }
+            };
+            if fields.is_empty() {
+                compare(section.to_owned(), old, new);
+            }
+            for field in fields {
+                compare(format!("{section}.{field}"), &old[*field], &new[*field]);
+            }
+        }
+        changes
+    }
 
     /// Gives the key by which two applications of one person are recognised: citizenship and passport number.
     #[must_use]

@@ -131,6 +131,11 @@ fn item(number: u32, kind: InformationKind, subject: &str, due: &str) -> Informa
         answer: None,
         answered_at: None,
         closed: false,
+        expired: false,
+        check: None,
+        document: None,
+        field: None,
+        amended: Vec::new(),
     }
 }
 
@@ -144,6 +149,7 @@ fn refusal() -> Decision {
     Decision::Refused {
         at: at(),
         by: Uuid::nil(),
+        event: None,
         grounds: Grounds::new(codes).unwrap(),
         reason: "the officer's own words".to_owned(),
     }
@@ -206,7 +212,7 @@ fn a_request_lists_what_is_open_and_not_what_the_officer_wrote() {
 fn a_grant_says_what_is_to_be_paid_and_how() {
     let mut case = case("en");
     case.application.phase = Phase::Fee;
-    case.application.decision = Some(Decision::Granted { at: at(), by: Uuid::nil() });
+    case.application.decision = Some(Decision::Granted { at: at(), by: Uuid::nil(), event: None });
     let free = compose(&case, "decided").unwrap();
     assert!(!free.body.contains("UIN"), "{}", free.body);
     case.application.charges = vec![Charge {
@@ -256,8 +262,10 @@ fn what_is_no_longer_so_is_not_sent() {
     let mut late = case("en");
     assert!(matches!(compose(&late, "informationRequested"), Err(NoEmail::Overtaken)));
     assert!(matches!(compose(&late, "decided"), Err(NoEmail::Overtaken)));
-    late.application.decision = Some(Decision::Granted { at: at(), by: Uuid::nil() });
+    late.application.decision = Some(Decision::Granted { at: at(), by: Uuid::nil(), event: None });
     assert!(matches!(compose(&late, "accepted"), Err(NoEmail::Overtaken)));
+    let undone = compose(&late, "undone");
+    assert!(matches!(undone, Err(NoEmail::Overtaken)), "it was decided anew meanwhile");
     late.application.phase = Phase::InForce;
     assert!(matches!(compose(&late, "ready"), Err(NoEmail::Overtaken)));
     late.application.form.contact = None;
@@ -291,4 +299,36 @@ fn every_message_is_written_in_every_language_without_what_mail_must_not_hold() 
             }
         }
     }
+}
+
+#[test]
+fn a_decision_that_was_withdrawn_and_made_anew_is_told_once() {
+    let mut case = case("en");
+    let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    case.application.decision =
+        Some(Decision::Granted { at: at(), by: Uuid::nil(), event: Some(second) });
+    case.application.phase = Phase::Fee;
+    let composer = Composer::new("https://permits.example.org").unwrap();
+    let told = |event| composer.compose(&case, "decided", event, at());
+    assert!(matches!(told(first), Err(NoEmail::Overtaken)));
+    assert!(told(second).unwrap().subject.ends_with("granted"));
+}
+
+#[test]
+fn what_was_put_right_says_what_counts_now() {
+    let mut case = case("en");
+    for (message, wanted) in [
+        ("undone", "does not count any more"),
+        ("reopened", "opened again"),
+        ("courtOrdered", "be decided anew"),
+        ("corrected", "the decision stays as it is"),
+    ] {
+        let body = compose(&case, message).unwrap().body;
+        assert!(body.contains(wanted), "{body}");
+        assert_eq!(body.contains("decide by 17 March 2026"), message != "corrected", "{body}");
+    }
+    case.application.phase = Phase::InForce;
+    case.application.decision = Some(Decision::Granted { at: at(), by: Uuid::nil(), event: None });
+    let email = compose(&case, "courtOrdered").unwrap();
+    assert!(email.subject.ends_with("in force again"), "{}", email.subject);
 }

@@ -50,13 +50,6 @@ impl TestApp {
         self.get(&case.path("")).by(who).send().await.expect(200).json()
     }
 
-    /// Runs what is due; gives how many jobs ended well.
-    async fn drain(&self) -> usize {
-        let report = propusk::app::worker(&self.app).unwrap().drain().await.unwrap();
-        assert_eq!((report.retried, report.dead), Default::default());
-        report.done.len()
-    }
-
     /// Folds every application's events and compares with its row.
     async fn agree(&self, case: &Case) {
         let id = case.id.parse().unwrap();

@@ -33,7 +33,7 @@ use crate::support::app::{
 use crate::support::cases::grounds;
 use crate::support::db::test_dir;
 use crate::support::drive::{Case, fresh};
-use crate::support::office::{Office, start};
+use crate::support::office::{Office, render, start};
 
 const REQUEST: Reason<'static> =
     Reason::Request { basis: "order 12-3 of the archive", role: "operator" };
@@ -441,6 +441,23 @@ async fn erased(office: &Office) -> BTreeSet<Uuid> {
 
 async fn erase(office: &Office, id: Uuid) -> Result<Vec<Kept>> {
     office.casework.erase(Whose::Application(id), REQUEST).await
+}
+
+#[tokio::test]
+async fn what_was_erased_is_not_reopened_and_why_it_once_was_is_gone() {
+    let office = Office::open().await;
+    let id = refused(&office, "FA1234567").await;
+    let reopen = Command::Reopen { reason: "Karimov asked".into(), basis: "complaint".into() };
+    office.give(&office.senior, id, reopen.clone()).await.unwrap();
+    let refuse = Command::Refuse { grounds: grounds("G01"), reason: "no".into() };
+    office.give(&office.boris, id, refuse).await.unwrap();
+    office.clock.set(at("2046-03-11T21:00:00Z"));
+    erase(&office, id).await.unwrap();
+    let again = office.casework.execute(&office.senior.ask(), id, &reopen, &render).await;
+    assert_eq!(refusal(again).code, ErrorCode::NotFound);
+    let left = format!("SELECT corrections::text FROM applications WHERE id = '{id}'");
+    let left: String = office.owner().await.query_one(&left, &[]).await.unwrap().get(0);
+    assert!(left.contains("\"reopen\"") && !left.contains("Karimov"), "{left}");
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
+use crate::support::cases::grounds;
 use crate::support::db::{TestDatabase, test_dir};
 use crate::support::office::Office;
 
@@ -512,6 +513,26 @@ async fn an_applicant_is_told_of_acceptance_decision_and_readiness() {
     let sent = MessageStatus::Sent;
     assert_eq!(names, [("accepted", sent), ("decided", sent), ("ready", sent)]);
     assert_eq!(std::fs::read_dir(&mail).unwrap().count(), 3);
+}
+
+#[tokio::test]
+async fn a_refusal_that_was_undone_before_it_was_told_is_not_told() {
+    let office = Office::open().await;
+    let mail = test_dir("mail-of-an-undone-refusal");
+    let worker = office_worker(&office, &mail);
+    let id = office.checked("patent", "FA1234567").await;
+    worker.drain().await.unwrap();
+    let refuse = Command::Refuse { grounds: grounds("G01"), reason: "forged".into() };
+    office.give(&office.boris, id, refuse).await.unwrap();
+    let undo = Command::Undo { reason: "a namesake".into() };
+    office.give(&office.senior, id, undo).await.unwrap();
+    worker.drain().await.unwrap();
+    let mut conn = office.db.conn().await.unwrap();
+    let told = messages::list(&mut conn, id).await.unwrap();
+    let names: Vec<_> = told.iter().map(|row| (row.message.as_str(), row.status)).collect();
+    assert!(names.contains(&("decided", MessageStatus::Overtaken)), "{names:?}");
+    assert!(names.contains(&("undone", MessageStatus::Sent)), "{names:?}");
+    assert_eq!(std::fs::read_dir(&mail).unwrap().count(), 2, "accepted and undone");
 }
 
 #[tokio::test]

@@ -598,7 +598,7 @@ async fn hers(app: &TestApp) -> Case {
     give(app, &case, OFFICER, json!({ "command": "accept" })).await;
     let note = "a hit with her name";
     let hit =
-        json!({ "command": "recordFinding", "check": "language", "outcome": "hit", "note": note });
+        json!({ "command": "recordFinding", "check": "medical", "outcome": "hit", "note": note });
     give(app, &case, OFFICER, hit).await;
     let reason = "forged, writes Boris of her";
     let refuse = json!({ "command": "refuse", "grounds": ["G04"], "reason": reason });

@@ -244,13 +244,16 @@ async fn the_timer_and_the_applicant_meet_on_the_last_day_and_one_of_them_wins()
         subject: "page 2".into(),
         reason: "illegible".into(),
         due_on: office.today() + Days::new(3),
+        check: None,
+        document: None,
+        field: None,
     };
     office
         .give(&office.boris, id, Command::RequestInformation { items: vec![item] })
         .await
         .unwrap();
     office.clock.advance(TimeDelta::days(4));
-    let answers = vec![Reply { item: 1, text: "here".into() }];
+    let answers = vec![Reply { item: 1, text: "here".into(), form: None }];
     let expire = Command::Deadline { name: CommandName::ExpireInformation };
     let answers = race(
         &office,

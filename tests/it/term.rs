@@ -14,15 +14,9 @@ impl TestApp {
         self.command(SENIOR, &case.id, command).await
     }
 
-    async fn status(&self, case: &Case, language: &str) -> Value {
+    async fn status_in(&self, case: &Case, language: &str) -> Value {
         let call = self.get(&format!("/v1/status/{}", case.reference));
         call.header("accept-language", language).send().await.expect(200).json()
-    }
-
-    /// Runs what is due, all of which ends well.
-    async fn work(&self) {
-        let report = propusk::app::worker(&self.app).unwrap().drain().await.unwrap();
-        assert_eq!((report.retried, report.dead), Default::default());
     }
 
     /// Gives message and recipient of what was sent to the office.
@@ -66,7 +60,7 @@ async fn a_senior_officer_extends_the_term_once_and_both_dates_are_told() {
     assert_eq!((&clock["workingDays"], &clock["dueOn"]), (&json!(10), &json!("2026-03-24")));
     assert_eq!(clock["standardDueOn"], "2026-03-17");
     assert_eq!(clock["extension"]["basis"], "order 4, section 12");
-    let status = app.status(&case, "en").await;
+    let status = app.status_in(&case, "en").await;
     assert_eq!(
         status["extension"],
         json!({ "workingDays": 5, "basis": "order 4, section 12",
@@ -76,7 +70,7 @@ async fn a_senior_officer_extends_the_term_once_and_both_dates_are_told() {
     let view = app.command(SENIOR, &case.id, back.clone()).await.expect(200).json();
     assert_eq!((&view["dueOn"], view.get("standardDueOn")), (&json!("2026-03-17"), None));
     app.command(SENIOR, &case.id, back).await.expect(422);
-    assert_eq!(app.status(&case, "en").await.get("extension"), None);
+    assert_eq!(app.status_in(&case, "en").await.get("extension"), None);
     let told = "SELECT count(*) FROM jobs WHERE key LIKE 'mail:%:dateChanged'";
     let count: i64 = app.sql().await.query_one(told, &[]).await.unwrap().get(0);
     assert_eq!(count, 2, "the applicant is told of each change");
@@ -101,12 +95,12 @@ async fn an_extension_holds_through_a_pause_and_moves_the_timers_with_it() {
         (&view["dueOn"], &view["standardDueOn"]),
         (&json!("2026-03-26"), &json!("2026-03-19"))
     );
-    app.work().await;
+    app.drain().await;
     app.morning_of("2026-03-20");
-    app.work().await;
+    app.drain().await;
     assert_eq!(app.see(&case.id).await.get("escalatedAt"), None, "the usual date alone has passed");
     app.morning_of("2026-03-27");
-    app.work().await;
+    app.drain().await;
     assert_eq!(app.see(&case.id).await["escalatedAt"], json!(app.now()));
 }
 
@@ -116,14 +110,14 @@ async fn holder_and_senior_officers_are_told_before_the_date_and_after_it_and_no
     let case = app.checking(MIGRANT).await;
     let gone = AccountChange::Disabled;
     change_user(&app.app.db, &*app.app.clock, &OTHER_SENIOR.email(), &gone).await.unwrap();
-    app.work().await;
+    app.drain().await;
     app.morning_of("2026-03-12");
-    app.work().await;
+    app.drain().await;
     assert_eq!(app.alerts().await, [], "three working days are left");
     app.morning_of("2026-03-13");
     let claim = app.put(&case.path("/claim")).by(OFFICER);
     claim.if_match(app.version(&case.id).await).send().await.expect(200);
-    app.work().await;
+    app.drain().await;
     let warned = [("dueSoon", OFFICER), ("dueSoon", SENIOR)];
     let expected = |list: &[(&str, crate::support::app::Person)]| {
         let mut list: Vec<(String, String)> =
@@ -132,10 +126,10 @@ async fn holder_and_senior_officers_are_told_before_the_date_and_after_it_and_no
         list
     };
     assert_eq!(app.alerts().await, expected(&warned));
-    app.work().await;
+    app.drain().await;
     assert_eq!(app.alerts().await, expected(&warned), "once");
     app.morning_of("2026-03-18");
-    app.work().await;
+    app.drain().await;
     let both = [warned[0], warned[1], ("overdue", SENIOR)];
     assert_eq!(app.alerts().await, expected(&both), "the lease is over");
     let mails: String = std::fs::read_dir(&app.mail_directory)
@@ -154,7 +148,7 @@ async fn what_was_decided_before_the_warning_went_out_warns_nobody() {
     let app = TestApp::spawn().await;
     let case = app.checking(MIGRANT).await;
     app.clear(&case.id).await;
-    app.work().await;
+    app.drain().await;
     app.morning_of("2026-03-13");
     let id = case.id.parse().unwrap();
     app.app
@@ -165,7 +159,7 @@ async fn what_was_decided_before_the_warning_went_out_warns_nobody() {
     app.command(crate::support::app::OTHER_OFFICER, &case.id, json!({ "command": "grant" }))
         .await
         .expect(200);
-    app.work().await;
+    app.drain().await;
     assert_eq!(app.alerts().await, []);
 }
 
@@ -174,12 +168,12 @@ async fn the_public_page_says_that_the_promise_was_broken_and_how_to_complain() 
     let app = TestApp::spawn().await;
     let case = app.checking(MIGRANT).await;
     app.morning_of("2026-03-17");
-    let status = app.status(&case, "en").await;
+    let status = app.status_in(&case, "en").await;
     assert_eq!((&status["overdue"], status.get("complaint")), (&json!(false), None));
     app.morning_of("2026-03-18");
     for (language, words) in [("en", "promised a decision"), ("ru", "обещало решение")]
     {
-        let status = app.status(&case, language).await;
+        let status = app.status_in(&case, language).await;
         let complaint = &status["complaint"];
         assert_eq!(
             (&status["overdue"], &complaint["promisedOn"]),
@@ -194,7 +188,7 @@ async fn the_public_page_says_that_the_promise_was_broken_and_how_to_complain() 
     app.command(crate::support::app::OTHER_OFFICER, &case.id, json!({ "command": "grant" }))
         .await
         .expect(200);
-    assert_eq!(app.status(&case, "en").await.get("complaint"), None);
+    assert_eq!(app.status_in(&case, "en").await.get("complaint"), None);
     let seen = app.get(&case.path("")).by(AUDITOR).send().await.expect(200).json();
     assert_eq!(seen["state"], "awaitingPayment");
 }

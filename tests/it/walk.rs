@@ -233,7 +233,7 @@ async fn the_clock_stands_still_while_the_applicant_is_asked() {
 async fn a_refusal_names_its_grounds_in_the_language_asked_for() {
     let app = TestApp::spawn().await;
     let case = app.checking(MIGRANT).await;
-    let hit = json!({ "command": "recordFinding", "check": "language", "outcome": "hit", "note": "secret" });
+    let hit = json!({ "command": "recordFinding", "check": "medical", "outcome": "hit", "note": "secret" });
     app.command(OFFICER, &case.id, hit).await.expect(200);
     let refuse =
         json!({ "command": "refuse", "grounds": ["G04", "G06", "G04"], "reason": "Forged." });

@@ -66,6 +66,15 @@ const BOTH: &[Move] = &[
     ("annulmentProposed", "rejectAnnulment", SENIOR, "inForce"),
     ("annulmentProposed", "expire", CLOCK, "expired"),
     ("annulmentProposed", "escalate", CLOCK, "annulmentProposed"),
+    ("refused", "undo", SENIOR, "checking"),
+    ("refused", "reopen", SENIOR, "checking"),
+    ("refused", "courtOrder", SENIOR, "checking"),
+    ("intakeRefused", "undo", SENIOR, "submitted"),
+    ("intakeRefused", "reopen", SENIOR, "submitted"),
+    ("ready", "correct", SENIOR, "ready"),
+    ("inForce", "correct", SENIOR, "inForce"),
+    ("annulled", "courtOrder", SENIOR, "inForce"),
+    // From `withdrawn` the guards say where to: see the test of what was taken back.
 ];
 
 /// What only the patent has: the tax before hand-over, and the permit that ends with the paid months.
@@ -74,12 +83,15 @@ const PATENT: &[Move] = &[
     ("awaitingPayment", "recordPayment", MONEY, "ready"),
     ("awaitingPayment", "recordPayment", MONEY, "awaitingPayment"),
     ("awaitingPayment", "escalate", CLOCK, "awaitingPayment"),
+    ("awaitingPayment", "undo", SENIOR, "checking"),
+    ("awaitingPayment", "correct", SENIOR, "awaitingPayment"),
     ("inForce", "lapse", CLOCK, "lapsed"),
     ("annulmentProposed", "lapse", CLOCK, "lapsed"),
 ];
 
 /// What only the highly qualified specialist has: nothing is owed after the decision.
-const SPECIALIST: &[Move] = &[("checking", "grant", OFFICE, "ready")];
+const SPECIALIST: &[Move] =
+    &[("checking", "grant", OFFICE, "ready"), ("ready", "undo", SENIOR, "checking")];
 
 fn by_hand(track: &str) -> BTreeSet<(String, String, String, String)> {
     let own = match track {
@@ -361,15 +373,16 @@ fn walks<'d>(
             found.push(walk.clone());
         }
         for transition in &definition.transitions {
-            // Escalation changes nothing that four eyes look at.
+            // Escalation changes nothing that four eyes look at; a correction leads back to where the walk has been.
             if !transition.from.iter().any(|from| from == at)
                 || walk.iter().any(|taken| taken.line == transition.line)
                 || transition.effects.contains(&Effect::Escalate)
+                || transition.command.is_correction()
             {
                 continue;
             }
             let to = transition.target(at);
-            if definition.state(to).is_some_and(|state| !state.is_final) {
+            if to == goal || definition.state(to).is_some_and(|state| !state.is_final) {
                 walk.push(transition);
                 go(definition, to, (goal, partner), walk, found);
                 walk.pop();
@@ -395,7 +408,16 @@ fn who_gave_a_partner_command_cannot_give_the_second_one_whatever_the_path() {
                 .iter()
                 .flat_map(|partner| transition.from.iter().map(move |from| (*partner, from)))
             {
+                // The applicant takes back; he is no officer who could give it.
+                if partner == CommandName::Withdraw {
+                    continue;
+                }
+                let undoes = transition.guards.iter().any(|g| matches!(g, Guard::NothingPaid(_)));
                 for walk in walks(definition, from, partner) {
+                    let paid = walk.last().map(|step| step.command);
+                    if undoes && paid == Some(CommandName::RecordPayment) {
+                        continue;
+                    }
                     let mut case = bench.draft(definition, definition.applicants[0]);
                     for step in &walk {
                         case.walk(step, &mut |command| {
@@ -439,6 +461,9 @@ fn who_gave_a_partner_command_cannot_give_the_second_one_whatever_the_path() {
         [
             "highly-qualified-specialist accept grant",
             "highly-qualified-specialist accept refuse",
+            "highly-qualified-specialist confirmAnnulment courtOrder",
+            "highly-qualified-specialist grant correct",
+            "highly-qualified-specialist grant undo",
             "highly-qualified-specialist overrideFinding grant",
             "highly-qualified-specialist overrideFinding refuse",
             "highly-qualified-specialist proposeAnnulment confirmAnnulment",
@@ -446,8 +471,16 @@ fn who_gave_a_partner_command_cannot_give_the_second_one_whatever_the_path() {
             "highly-qualified-specialist recordFinding grant",
             "highly-qualified-specialist recordFinding refuse",
             "highly-qualified-specialist recordPayment handOver",
+            "highly-qualified-specialist refuse courtOrder",
+            "highly-qualified-specialist refuse reopen",
+            "highly-qualified-specialist refuse undo",
+            "highly-qualified-specialist refuseIntake reopen",
+            "highly-qualified-specialist refuseIntake undo",
             "patent accept grant",
             "patent accept refuse",
+            "patent confirmAnnulment courtOrder",
+            "patent grant correct",
+            "patent grant undo",
             "patent overrideFinding grant",
             "patent overrideFinding refuse",
             "patent proposeAnnulment confirmAnnulment",
@@ -455,9 +488,53 @@ fn who_gave_a_partner_command_cannot_give_the_second_one_whatever_the_path() {
             "patent recordFinding grant",
             "patent recordFinding refuse",
             "patent recordPayment handOver",
+            "patent refuse courtOrder",
+            "patent refuse reopen",
+            "patent refuse undo",
+            "patent refuseIntake reopen",
+            "patent refuseIntake undo",
         ]
     );
     assert!(seen.values().all(|paths| *paths >= 2), "only one path each: {seen:?}");
+}
+
+// ── Corrections ──────────────────────────────────────────────────────────────────────────────────────────────
+
+#[test]
+fn what_was_taken_back_is_reopened_where_it_was_if_its_duty_was_paid() {
+    let bench = Bench::new();
+    let senior = user(70, Role::SeniorOfficer);
+    let reopen = Command::Reopen { reason: "a slip".into(), basis: "a letter".into() };
+    let mut seen = BTreeSet::new();
+    for definition in &bench.rules.definitions {
+        let withdrawals =
+            definition.transitions.iter().filter(|t| t.command == CommandName::Withdraw);
+        for state in withdrawals.flat_map(|transition| &transition.from) {
+            let mut case = bench.in_state(definition, definition.applicants[0], state);
+            case.give(&Command::Withdraw { reason: None }, &case.applicant.clone());
+            seen.insert(format!(
+                "{state} {}",
+                outcome("withdrawn", &case.decide(&reopen, &senior))
+            ));
+            let open = engine::choices(&case.application, &senior, &case.context())
+                .iter()
+                .any(|choice| choice.command == CommandName::Reopen && choice.blocked.is_empty());
+            assert_eq!(open, case.decide(&reopen, &senior).is_ok(), "{state}");
+            let officer = case.decide(&reopen, &user(71, Role::Officer));
+            assert!(officer.is_err(), "{state}: {officer:?}");
+        }
+    }
+    assert_eq!(
+        seen.iter().map(String::as_str).collect::<Vec<_>>(),
+        [
+            "awaitingDuty blocked by feeSettled",
+            "checking → checking",
+            // Nobody in the office has ever seen a draft.
+            "draft not yours",
+            "informationRequested → checking",
+            "submitted → submitted",
+        ]
+    );
 }
 
 // ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -422,3 +422,42 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_undone_decision_never_stopped_the_clock() {
+    let stopped = StatutoryClock { used: Some(3), ..clock(&[]).stop(day("2025-11-06")).unwrap() };
+    assert_eq!(stopped.reopen(day("2025-11-07"), None).unwrap(), clock(&[]));
+    assert_eq!(clock(&[]).reopen(day("2025-11-07"), None), Err(ClockError::NotStopped));
+    let last = day("2025-11-06");
+    let before = stopped.reopen(day("2025-11-05"), Some("closed"));
+    assert_eq!(before, Err(ClockError::BeforeLastEntry { last }));
+}
+
+#[test]
+fn from_the_decision_to_the_reopening_no_day_counts() {
+    // Days 1 to 3 are 1, 5 and 6 November; 7 and 10 November are taken out; day 4 is 11 November.
+    let stopped = clock(&[]).stop(day("2025-11-06")).unwrap();
+    let reopened = stopped.reopen(day("2025-11-10"), Some("closed")).unwrap();
+    assert_eq!(due(&reopened), Some(day("2025-11-19")));
+    assert_eq!(reopened.stopped_on, None);
+    assert!(reopened.standing_still().is_none(), "it runs");
+    let same_day = stopped.reopen(day("2025-11-06"), Some("closed")).unwrap();
+    assert_eq!(due(&same_day), due(&clock(&[])));
+}
+
+#[test]
+fn what_was_taken_back_while_the_clock_stood_still_is_reopened_with_both_intervals() {
+    // Days 1 and 2 are 1 and 5 November; then nothing counts before 13 November, which is day 3.
+    let asked = clock(&[suspension("2025-11-05", None)]).stop(day("2025-11-07")).unwrap();
+    let reopened = asked.reopen(day("2025-11-12"), Some("closed")).unwrap();
+    assert_eq!(due(&reopened), Some(day("2025-11-24")));
+    let intervals: Vec<_> = reopened.suspensions.iter().map(|one| (one.from, one.to)).collect();
+    assert_eq!(
+        intervals,
+        [
+            (day("2025-11-05"), Some(day("2025-11-07"))),
+            (day("2025-11-07"), Some(day("2025-11-12"))),
+        ]
+    );
+    assert!(reopened.suspend(day("2025-11-13"), "asked again").is_ok());
+}

@@ -7,6 +7,7 @@ use super::definition::CommandName;
 use crate::domain::application::InformationKind;
 use crate::domain::checks::Outcome;
 use crate::domain::fee::Payment;
+use crate::domain::form::Form;
 use crate::domain::ground::Grounds;
 
 /// One thing an officer asks the applicant for.
@@ -21,6 +22,15 @@ pub struct RequestedItem {
     pub reason: String,
     /// Until when.
     pub due_on: NaiveDate,
+    /// The check whose blocking answer is the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
+    /// The kind of document of the track that must be handed in anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+    /// The part of the form that may be mended: `person`, or `person.familyName`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
 }
 
 /// An applicant's answer to one thing.
@@ -31,6 +41,29 @@ pub struct Answer {
     pub item: u32,
     /// The answer.
     pub text: String,
+    /// Sections of the form in place of those that were stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<Box<Form>>,
+}
+
+/// What a court has ruled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Judgment {
+    /// The court.
+    pub court: String,
+    /// The number of the case.
+    pub number: String,
+    /// The day of the judgment.
+    pub judged_on: NaiveDate,
+}
+
+impl Judgment {
+    /// Names the judgment in one line.
+    #[must_use]
+    pub fn citation(&self) -> String {
+        format!("{}, {}, {}", self.court, self.number, self.judged_on)
+    }
 }
 
 /// What an actor asks for.
@@ -136,6 +169,34 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Undoes a decision that was made a moment ago.
+    Undo {
+        /// Why.
+        reason: String,
+    },
+    /// Takes up again what was over.
+    Reopen {
+        /// Why.
+        reason: String,
+        /// The article or decision it rests on.
+        basis: String,
+    },
+    /// Puts right what the form misstates.
+    Correct {
+        /// Why.
+        reason: String,
+        /// The article or document it rests on; needed where it changes who the person is.
+        basis: Option<String>,
+        /// The sections to replace.
+        form: Box<Form>,
+    },
+    /// Does what a court has ordered.
+    CourtOrder {
+        /// Why.
+        reason: String,
+        /// The judgment.
+        basis: Judgment,
+    },
     /// A deadline has passed: one of the commands that only the timer gives.
     Deadline {
         /// Which.
@@ -166,6 +227,10 @@ impl Command {
             Self::ProposeAnnulment { .. } => CommandName::ProposeAnnulment,
             Self::ConfirmAnnulment => CommandName::ConfirmAnnulment,
             Self::RejectAnnulment { .. } => CommandName::RejectAnnulment,
+            Self::Undo { .. } => CommandName::Undo,
+            Self::Reopen { .. } => CommandName::Reopen,
+            Self::Correct { .. } => CommandName::Correct,
+            Self::CourtOrder { .. } => CommandName::CourtOrder,
             Self::Deadline { name } => *name,
         }
     }
@@ -190,6 +255,40 @@ impl Command {
             | Self::Grant
             | Self::RecordPayment { .. }
             | Self::HandOver
+            | Self::ConfirmAnnulment
+            | Self::RejectAnnulment { .. }
+            | Self::Undo { .. }
+            | Self::Reopen { .. }
+            | Self::Correct { .. }
+            | Self::CourtOrder { .. }
+            | Self::Deadline { .. } => None,
+        }
+    }
+
+    /// Gives why and on what basis the command puts something right.
+    #[must_use]
+    pub fn correction(&self) -> Option<(&str, Option<String>)> {
+        match self {
+            Self::Undo { reason } => Some((reason, None)),
+            Self::Reopen { reason, basis } => Some((reason, Some(basis.clone()))),
+            Self::Correct { reason, basis, .. } => Some((reason, basis.clone())),
+            Self::CourtOrder { reason, basis } => Some((reason, Some(basis.citation()))),
+            Self::Submit
+            | Self::Withdraw { .. }
+            | Self::RefuseIntake { .. }
+            | Self::Accept
+            | Self::ExtendClock { .. }
+            | Self::WithdrawExtension { .. }
+            | Self::RepeatCheck { .. }
+            | Self::RecordFinding { .. }
+            | Self::OverrideFinding { .. }
+            | Self::RequestInformation { .. }
+            | Self::AnswerInformation { .. }
+            | Self::Grant
+            | Self::Refuse { .. }
+            | Self::RecordPayment { .. }
+            | Self::HandOver
+            | Self::ProposeAnnulment { .. }
             | Self::ConfirmAnnulment
             | Self::RejectAnnulment { .. }
             | Self::Deadline { .. } => None,

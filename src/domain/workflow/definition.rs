@@ -104,6 +104,14 @@ pub enum CommandName {
     ConfirmAnnulment,
     /// Turns a proposed annulment down.
     RejectAnnulment,
+    /// Undoes a decision that was made a moment ago.
+    Undo,
+    /// Takes up again what was over.
+    Reopen,
+    /// Puts right what the form misstates, after the decision.
+    Correct,
+    /// Does what a court has ordered.
+    CourtOrder,
     /// Closes a draft that nobody handed in.
     ExpireDraft,
     /// Closes an application whose fee nobody paid.
@@ -122,7 +130,7 @@ pub enum CommandName {
 
 impl CommandName {
     /// Every command, for tables and tests.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 30] = [
         Self::Submit,
         Self::Withdraw,
         Self::RefuseIntake,
@@ -142,6 +150,10 @@ impl CommandName {
         Self::ProposeAnnulment,
         Self::ConfirmAnnulment,
         Self::RejectAnnulment,
+        Self::Undo,
+        Self::Reopen,
+        Self::Correct,
+        Self::CourtOrder,
         Self::ExpireDraft,
         Self::ExpireUnpaid,
         Self::ExpireInformation,
@@ -174,6 +186,10 @@ impl CommandName {
             Self::ProposeAnnulment => "proposeAnnulment",
             Self::ConfirmAnnulment => "confirmAnnulment",
             Self::RejectAnnulment => "rejectAnnulment",
+            Self::Undo => "undo",
+            Self::Reopen => "reopen",
+            Self::Correct => "correct",
+            Self::CourtOrder => "courtOrder",
             Self::ExpireDraft => "expireDraft",
             Self::ExpireUnpaid => "expireUnpaid",
             Self::ExpireInformation => "expireInformation",
@@ -207,6 +223,10 @@ impl CommandName {
             Self::ProposeAnnulment => "annulmentProposed",
             Self::ConfirmAnnulment => "annulled",
             Self::RejectAnnulment => "annulmentRejected",
+            Self::Undo => "undone",
+            Self::Reopen => "reopened",
+            Self::Correct => "corrected",
+            Self::CourtOrder => "courtOrdered",
             Self::ExpireDraft => "draftExpired",
             Self::ExpireUnpaid => "unpaidExpired",
             Self::ExpireInformation => "informationExpired",
@@ -227,6 +247,12 @@ impl CommandName {
     #[must_use]
     pub const fn carries_grounds(self) -> bool {
         matches!(self, Self::RefuseIntake | Self::Refuse | Self::ProposeAnnulment)
+    }
+
+    /// Tells whether the command puts right what was decided before (and so whether rule W13 looks at it).
+    #[must_use]
+    pub const fn is_correction(self) -> bool {
+        matches!(self, Self::Undo | Self::Reopen | Self::Correct | Self::CourtOrder)
     }
 }
 
@@ -250,6 +276,18 @@ pub enum Guard {
     NoOtherOpenApplication,
     /// The salary of the contract reaches the threshold of this name on today's date.
     SalaryAtLeast(String),
+    /// The decision was made at most so many minutes ago.
+    DecidedWithinMinutes(u32),
+    /// No money was booked on the named fee since it was last charged.
+    NothingPaid(String),
+    /// The statutory clock was started.
+    ClockStarted,
+    /// The statutory clock was never started.
+    ClockNotStarted,
+    /// Today lies within the term of the permit and the period that was paid.
+    PermitLasts,
+    /// The applicant was asked about every blocking answer that means "ask", or another means "refuse".
+    AskedFirst,
     /// All required checks are clear or overridden.
     ChecksClear,
     /// The named fee is settled.
@@ -282,6 +320,12 @@ impl Guard {
             Self::PassportValidForMonths(_) => "passportValidForMonths",
             Self::NoOtherOpenApplication => "noOtherOpenApplication",
             Self::SalaryAtLeast(_) => "salaryAtLeast",
+            Self::DecidedWithinMinutes(_) => "decidedWithinMinutes",
+            Self::NothingPaid(_) => "nothingPaid",
+            Self::ClockStarted => "clockStarted",
+            Self::ClockNotStarted => "clockNotStarted",
+            Self::PermitLasts => "permitLasts",
+            Self::AskedFirst => "askedFirst",
             Self::ChecksClear => "checksClear",
             Self::FeeSettled(_) => "feeSettled",
             Self::PaymentSettles(_) => "paymentSettles",
@@ -301,7 +345,9 @@ impl Guard {
             (Self::PaymentSettles(a), Self::PaymentLeavesOpen(b))
             | (Self::PaymentLeavesOpen(a), Self::PaymentSettles(b)) => a == b,
             (Self::AnswersComplete, Self::AnswersIncomplete)
-            | (Self::AnswersIncomplete, Self::AnswersComplete) => true,
+            | (Self::AnswersIncomplete, Self::AnswersComplete)
+            | (Self::ClockStarted, Self::ClockNotStarted)
+            | (Self::ClockNotStarted, Self::ClockStarted) => true,
             _ => false,
         }
     }
@@ -357,6 +403,14 @@ pub enum Effect {
     ProposeAnnulment,
     /// Drops a proposal to annul.
     DropProposal,
+    /// Withdraws the decision: it is to be made anew.
+    WithdrawDecision,
+    /// Lets the stopped clock go on: as if it had never stopped (`undo`), or after the time in which all was over.
+    ReopenClock,
+    /// Replaces the command's sections of the form, and what of them stands in the permit.
+    CorrectForm,
+    /// Puts the annulled permit back into force and drops the proposal to annul it.
+    ReinstatePermit,
     /// Issues the permit: numbers, dates, status in force.
     IssuePermit,
     /// Ends the permit: lapsed.
@@ -398,6 +452,10 @@ impl Effect {
             Self::DecideRefuse => "decideRefuse",
             Self::ProposeAnnulment => "proposeAnnulment",
             Self::DropProposal => "dropProposal",
+            Self::WithdrawDecision => "withdrawDecision",
+            Self::ReopenClock => "reopenClock",
+            Self::CorrectForm => "correctForm",
+            Self::ReinstatePermit => "reinstatePermit",
             Self::IssuePermit => "issuePermit",
             Self::LapsePermit => "lapsePermit",
             Self::ExpirePermit => "expirePermit",
@@ -409,7 +467,7 @@ impl Effect {
 }
 
 /// The messages that [`Effect::Notify`] can name; `notify` has a text for each in every language.
-pub const MESSAGES: [&str; 7] = [
+pub const MESSAGES: [&str; 11] = [
     "accepted",
     "dateChanged",
     "informationRequested",
@@ -417,6 +475,10 @@ pub const MESSAGES: [&str; 7] = [
     "decided",
     "ready",
     "intakeRefused",
+    "undone",
+    "reopened",
+    "corrected",
+    "courtOrdered",
 ];
 
 /// From what a deadline counts.

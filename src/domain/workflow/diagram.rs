@@ -1,7 +1,8 @@
 //! Draws a definition: as a picture (SVG) and as text for Mermaid.
 //!
 //! Both show every state with its public wording and every transition with its command; several between the same
-//! two states are one arrow. The picture is laid out here, so that it needs no tool and is the same everywhere.
+//! two states are one arrow. Corrections, which lead back from nearly everywhere, are in the text alone; the picture says
+//! so. The picture is laid out here, so that it needs no tool and is the same everywhere.
 
 mod layout;
 mod svg;
@@ -31,9 +32,10 @@ impl Link<'_> {
 }
 
 /// Gathers the links of a definition, in the order of the file.
-fn links(definition: &Definition) -> Vec<Link<'_>> {
+fn links(definition: &Definition, corrections: bool) -> Vec<Link<'_>> {
     let mut links: Vec<Link<'_>> = Vec::new();
-    for transition in &definition.transitions {
+    let wanted = |command: CommandName| corrections || !command.is_correction();
+    for transition in definition.transitions.iter().filter(|one| wanted(one.command)) {
         let timer = transition.actors.iter().all(|actor| *actor == Party::Timer);
         for from in &transition.from {
             let to = transition.target(from);
@@ -69,7 +71,7 @@ pub fn mermaid(definition: &Definition, language: &str) -> String {
     for state in definition.states.iter().filter(|state| state.initial) {
         _ = writeln!(text, "    [*] --> {}", state.id);
     }
-    for link in links(definition) {
+    for link in links(definition, true) {
         _ = writeln!(text, "    {} --> {} : {}", link.from, link.to, link.label());
     }
     for state in definition.states.iter().filter(|state| state.is_final) {

@@ -190,14 +190,19 @@ pub fn choices(application: &Application, actor: &Actor, context: &Context<'_>) 
     for transition in &context.definition.transitions {
         let here = transition.from.contains(&application.state)
             && transition.actors.iter().any(|party| parties.contains(party));
-        if !here || choices.iter().any(|choice| choice.command == transition.command) {
+        if !here {
             continue;
         }
         let mut blocked = guards::blocked(application, None, actor, transition, context);
         if let Some(claim) = held_by_another(application, actor, context.now) {
             blocked.insert(0, Blocked::claimed(claim.until));
         }
-        choices.push(Choice { command: transition.command, blocked });
+        // Of alternatives the one counts that is nearest to being possible, as it does for the command itself.
+        match choices.iter_mut().find(|choice| choice.command == transition.command) {
+            Some(known) if blocked.len() < known.blocked.len() => known.blocked = blocked,
+            Some(_) => {}
+            None => choices.push(Choice { command: transition.command, blocked }),
+        }
     }
     choices
 }
@@ -358,7 +363,8 @@ pub fn amend_form(
 ) -> Result<Step, Rejection> {
     let states = built_in_states(context.definition, BuiltIn::AmendForm);
     applicant_may(application, actor, &states)?;
-    let changes = vec![Change::FormReplaced { form: Box::new(form) }];
+    let changes =
+        vec![Change::FormReplaced { form: Box::new(form), changed: Vec::new(), item: None }];
     stay(application, BuiltIn::AmendForm, Value::Null, actor, changes, context)
 }
 

@@ -1,4 +1,4 @@
-//! Proves that a definition is sound before anything runs by it: the rules W01 to W12 of `design.md`.
+//! Proves that a definition is sound before anything runs by it: the rules W01 to W13 of `design.md`.
 //!
 //! Each rule is one function whose comment says what is proved and how. The proofs are about the graph of
 //! states and transitions; they hold for every sequence of commands, whatever the guards say on the day. Names
@@ -6,6 +6,7 @@
 
 mod checks;
 mod clock;
+mod corrections;
 mod graph;
 
 use std::collections::BTreeSet;
@@ -84,7 +85,8 @@ pub fn check(
     w06(&mut p);
     w07(&mut p);
     w09(&mut p);
-    clock::w10(&mut p);
+    let standings = clock::w10(&mut p);
+    corrections::w13(&mut p, &standings);
     single_items(&mut p);
     p.finish()
 }
@@ -297,21 +299,37 @@ const fn essence(command: CommandName) -> Option<Effect> {
         CommandName::ProposeAnnulment => Effect::ProposeAnnulment,
         CommandName::ConfirmAnnulment => Effect::AnnulPermit,
         CommandName::RejectAnnulment => Effect::DropProposal,
+        CommandName::Undo => Effect::WithdrawDecision,
+        CommandName::Correct => Effect::CorrectForm,
         CommandName::Lapse => Effect::LapsePermit,
         CommandName::Expire => Effect::ExpirePermit,
         CommandName::Escalate => Effect::Escalate,
         CommandName::Submit
         | CommandName::Withdraw
         | CommandName::Accept
+        | CommandName::Reopen
+        | CommandName::CourtOrder
         | CommandName::ExpireDraft
         | CommandName::ExpireUnpaid => return None,
     })
 }
 
+/// Tells whether an effect stands with a correction and with nothing else.
+const fn puts_right(command: CommandName, effect: &Effect) -> bool {
+    match effect {
+        Effect::WithdrawDecision | Effect::ReopenClock => {
+            matches!(command, CommandName::Undo | CommandName::Reopen | CommandName::CourtOrder)
+        }
+        Effect::ReinstatePermit => matches!(command, CommandName::CourtOrder),
+        _ => false,
+    }
+}
+
 /// W01, contents: a command's contents are used, and an effect or guard that needs contents stands only on a
 /// command that has them. A payment is booked, a finding recorded, an answer kept, a refusal decided; a
 /// guard about "the payment at hand" is only on `recordPayment`, about answers only on `answerInformation`,
-/// about a deadline only on a command of the timer. `closeInformation` may also be part of `withdraw`, and
+/// about a deadline only on a command of the timer, `decidedWithinMinutes` only on `undo`, `askedFirst` only on
+/// `refuse`. What puts a decision right stands only with corrections. `closeInformation` may also be part of `withdraw`, and
 /// `issuePermit` of `grant`, for a track without handing over.
 fn w01_contents(p: &mut Proof<'_>) {
     for transition in &p.definition.transitions {
@@ -331,7 +349,7 @@ fn w01_contents(p: &mut Proof<'_>) {
         for effect in &transition.effects {
             let needed: Vec<_> = CommandName::ALL
                 .into_iter()
-                .filter(|c| essence(*c).as_ref() == Some(effect))
+                .filter(|c| essence(*c).as_ref() == Some(effect) || puts_right(*c, effect))
                 .map(CommandName::name)
                 .collect();
             let also = matches!(
@@ -357,6 +375,8 @@ fn w01_contents(p: &mut Proof<'_>) {
                     command == CommandName::AnswerInformation
                 }
                 Guard::DeadlinePassed => is_timers(command),
+                Guard::DecidedWithinMinutes(_) => command == CommandName::Undo,
+                Guard::AskedFirst => command == CommandName::Refuse,
                 Guard::FormComplete
                 | Guard::AgeAtLeast(_)
                 | Guard::CitizenshipNotIn(_)
@@ -364,6 +384,10 @@ fn w01_contents(p: &mut Proof<'_>) {
                 | Guard::PassportValidForMonths(_)
                 | Guard::NoOtherOpenApplication
                 | Guard::SalaryAtLeast(_)
+                | Guard::NothingPaid(_)
+                | Guard::ClockStarted
+                | Guard::ClockNotStarted
+                | Guard::PermitLasts
                 | Guard::ChecksClear
                 | Guard::Extended
                 | Guard::NotExtended
@@ -409,7 +433,8 @@ fn w02(p: &mut Proof<'_>) {
 }
 
 /// W03: from every non-final state a final state can be reached, by going backwards from the final states; and
-/// the end is the end: no transition starts in a final state, and the phase `closed` holds exactly these.
+/// the end is the end: no transition but a correction (W13) starts in a final state, and the phase `closed` holds
+/// exactly these.
 fn w03(p: &mut Proof<'_>) {
     let d = p.definition;
     let finals = d.states.iter().filter(|state| state.is_final).map(|state| state.id.as_str());
@@ -433,7 +458,7 @@ fn w03(p: &mut Proof<'_>) {
             );
         }
     }
-    for transition in &d.transitions {
+    for transition in d.transitions.iter().filter(|t| !t.command.is_correction()) {
         for from in transition.from.iter().filter(|id| d.state(id).is_some_and(|s| s.is_final)) {
             p.report(
                 Rule::W03,
@@ -595,7 +620,7 @@ fn w06(p: &mut Proof<'_>) {
                         first.line
                     ),
                     "guard them with alternatives (paymentSettles and paymentLeavesOpen, answersComplete \
-                     and answersIncomplete), or make them one",
+                     and answersIncomplete, clockStarted and clockNotStarted), or make them one",
                 );
             }
         }
@@ -674,10 +699,11 @@ fn only_after(
 ) {
     let past = p.graph.shortest_without(&marks);
     let d = p.definition;
-    let taken =
-        d.transitions.iter().filter(|t| goals(t) && !marks(t)).find_map(|t| {
-            t.from.iter().find_map(|from| past.get(from.as_str())).map(|path| (t, path))
-        });
+    let taken = d
+        .transitions
+        .iter()
+        .filter(|t| goals(t) && !marks(t) && !t.command.is_correction())
+        .find_map(|t| t.from.iter().find_map(|from| past.get(from.as_str())).map(|path| (t, path)));
     if let Some((transition, path)) = taken {
         p.report(
             Rule::W07,
@@ -821,7 +847,11 @@ const fn eligible(command: CommandName) -> &'static [Party] {
         | CommandName::HandOver
         | CommandName::ProposeAnnulment
         | CommandName::ConfirmAnnulment
-        | CommandName::RejectAnnulment => &[Party::Officer, Party::SeniorOfficer],
+        | CommandName::RejectAnnulment
+        | CommandName::Undo
+        | CommandName::Reopen
+        | CommandName::Correct
+        | CommandName::CourtOrder => &[Party::Officer, Party::SeniorOfficer],
     }
 }
 

@@ -73,6 +73,8 @@ pub enum Rule {
     W11,
     /// Every state has its public wording in every language.
     W12,
+    /// A correction leads back only to where the undone command was given, by another and with a trace.
+    W13,
 }
 
 impl fmt::Display for Rule {
@@ -162,7 +164,7 @@ const CONSEQUENCES: [(&str, Consequence); 2] =
     [("refuse", Consequence::Refuse), ("ask", Consequence::Ask)];
 
 /// The names of every guard, for advice.
-const GUARDS: [&str; 16] = [
+const GUARDS: [&str; 22] = [
     "formComplete",
     "ageAtLeast",
     "citizenshipNotIn",
@@ -170,6 +172,12 @@ const GUARDS: [&str; 16] = [
     "passportValidForMonths",
     "noOtherOpenApplication",
     "salaryAtLeast",
+    "decidedWithinMinutes",
+    "nothingPaid",
+    "clockStarted",
+    "clockNotStarted",
+    "permitLasts",
+    "askedFirst",
     "checksClear",
     "feeSettled",
     "paymentSettles",
@@ -182,7 +190,7 @@ const GUARDS: [&str; 16] = [
 ];
 
 /// The names of every effect, for advice.
-const EFFECTS: [&str; 28] = [
+const EFFECTS: [&str; 32] = [
     "startClock",
     "stopClock",
     "suspendClock",
@@ -205,6 +213,10 @@ const EFFECTS: [&str; 28] = [
     "decideRefuse",
     "proposeAnnulment",
     "dropProposal",
+    "withdrawDecision",
+    "reopenClock",
+    "correctForm",
+    "reinstatePermit",
     "issuePermit",
     "lapsePermit",
     "expirePermit",
@@ -822,6 +834,14 @@ fn guard<'t>(r: &mut Reading<'t>, value: &Value<'t>, names: &Names) -> Option<Gu
         }
         ("citizenshipNotIn", Some(list)) => countries(r, list).map(Guard::CitizenshipNotIn),
         ("salaryAtLeast", Some(rate)) => r.text(rate, name).map(Guard::SalaryAtLeast),
+        ("decidedWithinMinutes", Some(minutes)) => {
+            r.number(minutes, name).map(Guard::DecidedWithinMinutes)
+        }
+        ("nothingPaid", Some(fee)) => fee_named(r, fee).map(Guard::NothingPaid),
+        ("clockStarted", None) => Some(Guard::ClockStarted),
+        ("clockNotStarted", None) => Some(Guard::ClockNotStarted),
+        ("permitLasts", None) => Some(Guard::PermitLasts),
+        ("askedFirst", None) => Some(Guard::AskedFirst),
         ("feeSettled", Some(fee)) => fee_named(r, fee).map(Guard::FeeSettled),
         ("paymentSettles", Some(fee)) => fee_named(r, fee).map(Guard::PaymentSettles),
         ("paymentLeavesOpen", Some(fee)) => fee_named(r, fee).map(Guard::PaymentLeavesOpen),
@@ -909,6 +929,10 @@ fn plain_effect(name: &str) -> Option<Effect> {
         "decideRefuse" => Effect::DecideRefuse,
         "proposeAnnulment" => Effect::ProposeAnnulment,
         "dropProposal" => Effect::DropProposal,
+        "withdrawDecision" => Effect::WithdrawDecision,
+        "reopenClock" => Effect::ReopenClock,
+        "correctForm" => Effect::CorrectForm,
+        "reinstatePermit" => Effect::ReinstatePermit,
         "issuePermit" => Effect::IssuePermit,
         "lapsePermit" => Effect::LapsePermit,
         "expirePermit" => Effect::ExpirePermit,

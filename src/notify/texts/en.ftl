@@ -86,6 +86,21 @@ ready-body =
 
     Bring the passport with which you applied.
 
+undone-subject = Application { $reference }: the decision was withdrawn
+undone-body = The office has withdrawn its decision on your application and will decide anew. What you were told before does not count any more. The reason is in your application.
+reopened-subject = Application { $reference }: opened again
+reopened-body = Your application has been opened again. You need not hand it in anew. The reason is in your application.
+court-ordered-subject = Application { $reference }: opened again by order of a court
+court-ordered-body = A court has ordered that your application be decided anew. You need not hand it in again. The judgment is named in your application.
+court-reinstated-subject = Application { $reference }: your permit is in force again
+court-reinstated-body = A court has set the annulment of your permit aside. Your permit is in force again, under the number it had. The judgment is named in your application.
+decided-anew-by = The office has to decide by { $due }. The time in which the application was closed is not counted.
+corrected-subject = Application { $reference }: your data was corrected
+corrected-body =
+    What is recorded of you was put right. What was changed and why is in your application; the decision stays as it is.
+
+    If it is still not right, write to the office named below.
+
 about = Application { $reference } ({ $track }), { $name }
 status = Status at any time: { $link }
 office = Office: { $unit }

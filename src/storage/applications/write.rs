@@ -220,7 +220,13 @@ impl<'a> Statement<'a> {
         let permit = match &after.permit {
             Some(permit)
                 if changed(|c| {
-                    matches!(c, Change::PermitIssued { .. } | Change::PermitEnded { .. })
+                    matches!(
+                        c,
+                        Change::PermitIssued { .. }
+                            | Change::PermitEnded { .. }
+                            | Change::PermitCorrected { .. }
+                            | Change::PermitReinstated
+                    )
                 }) =>
             {
                 Some(json!({
@@ -624,6 +630,7 @@ impl Statement<'_> {
                 ") AS p(number text, status text, holder_name text, territory text, \
                  profession text, issued_on date, paid_through date, ends_on date, closed_on date) \
                  ON CONFLICT (number) DO UPDATE SET status = excluded.status, \
+                 holder_name = excluded.holder_name, profession = excluded.profession, \
                  paid_through = excluded.paid_through, closed_on = excluded.closed_on)",
             );
         }

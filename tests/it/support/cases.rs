@@ -14,7 +14,7 @@ use propusk::domain::form::Form;
 use propusk::domain::ground::{GroundCode, Grounds};
 use propusk::domain::reference::Reference;
 use propusk::domain::rules::Rulebook;
-use propusk::domain::workflow::command::{Answer, Command, RequestedItem};
+use propusk::domain::workflow::command::{Answer, Command, Judgment, RequestedItem};
 use propusk::domain::workflow::definition::{CommandName, Definition, Guard, Transition};
 use propusk::domain::workflow::engine::{
     self, Context, Opening, Rejection, Step, Supplies, Unit, decide,
@@ -268,6 +268,9 @@ pub fn commands(
                 subject: subject.into(),
                 reason: "illegible".into(),
                 due_on,
+                check: None,
+                document: None,
+                field: None,
             })
             .into(),
     };
@@ -275,7 +278,7 @@ pub fn commands(
         .information
         .iter()
         .filter(|item| item.is_open())
-        .map(|item| Answer { item: item.item, text: "here".into() })
+        .map(|item| Answer { item: item.item, text: "here".into(), form: None })
         .collect();
     let charge = application
         .charges
@@ -320,6 +323,10 @@ pub fn commands(
         ("proposeAnnulment", Command::ProposeAnnulment { grounds: grounds("G01"), reason: said() }),
         ("confirmAnnulment", Command::ConfirmAnnulment),
         ("rejectAnnulment", Command::RejectAnnulment { reason: said() }),
+        ("undo", Command::Undo { reason: said() }),
+        ("reopen", Command::Reopen { reason: said(), basis: said() }),
+        ("correct", correct(application, "Каримоф")),
+        ("courtOrder", Command::CourtOrder { reason: said(), basis: judgment(today) }),
     ];
     for name in TIMER {
         all.push((name.name(), Command::Deadline { name }));
@@ -346,9 +353,16 @@ pub fn commands(
         ("requestInformation until today", ask(today)),
         (
             "answerInformation that was not asked",
-            Command::AnswerInformation { answers: vec![Answer { item: 99, text: "here".into() }] },
+            Command::AnswerInformation {
+                answers: vec![Answer { item: 99, text: "here".into(), form: None }],
+            },
         ),
         ("recordPayment for another UIN", pay(Uin::compose("188", 777), 100)),
+        ("correct what is right", correct(application, "")),
+        (
+            "courtOrder of tomorrow",
+            Command::CourtOrder { reason: said(), basis: judgment(today + Days::new(1)) },
+        ),
     ]);
     all.into_iter().map(|(label, command)| (label.to_owned(), command)).collect()
 }
@@ -376,6 +390,19 @@ pub fn hit_for(reason: &str) -> Command {
         note: None,
         digest: None,
     }
+}
+
+/// Corrects the worker's family name; to nothing: states the form as it is.
+fn correct(application: &Application, family_name: &str) -> Command {
+    let mut form = Form { person: application.form.person.clone(), ..Form::default() };
+    if let Some(person) = form.person.as_mut().filter(|_| !family_name.is_empty()) {
+        person.family_name = family_name.into();
+    }
+    Command::Correct { reason: "a letter".into(), basis: None, form: Box::new(form) }
+}
+
+fn judgment(judged_on: NaiveDate) -> Judgment {
+    Judgment { court: "Tverskoy".into(), number: "02a-1/2026".into(), judged_on }
 }
 
 /// The commands that only the timer gives.

@@ -11,6 +11,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{Days, NaiveDate, TimeDelta};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use propusk::casework::Casework;
+use propusk::domain::event::Event;
+use propusk::storage::audit::history;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -46,6 +49,25 @@ impl Case {
 pub fn fresh() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1_000_000);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The guards that block a command, by name.
+pub fn blocked_by(reply: &Reply) -> Vec<String> {
+    let problem = reply.problem("rule-refused");
+    let guards = problem["blockedBy"].as_array();
+    let guards = guards.unwrap_or_else(|| panic!("no guard blocks: {problem}"));
+    guards.iter().map(|one| one["guard"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What does not fit an application, as `pointer code`.
+pub fn misfits(reply: &Reply) -> Vec<String> {
+    let problem = reply.problem("rule-refused");
+    let errors = problem["errors"].as_array().unwrap().iter();
+    errors
+        .map(|one| {
+            format!("{} {}", one["pointer"].as_str().unwrap(), one["code"].as_str().unwrap())
+        })
+        .collect()
 }
 
 /// Signs a message as the payment provider does; gives the value of `webhook-signature`.
@@ -256,6 +278,37 @@ impl TestApp {
         self.draft(MIGRANT, "patent").await
     }
 
+    /// Gives an application's events, and sees that folding them gives the row.
+    pub async fn agreed(&self, id: &str) -> Vec<Event> {
+        let id = id.parse().unwrap();
+        let mut conn = self.app.db.conn().await.unwrap();
+        let events = history(&mut conn, id).await.unwrap();
+        drop(conn);
+        let differences = |seen: &propusk::casework::Seen<'_>| {
+            Ok(Casework::differences(seen.application, &events))
+        };
+        let auditor = AUDITOR.identity().actor();
+        let found = self.app.casework.see(&auditor, id, differences).await.unwrap();
+        assert_eq!(found, Vec::<String>::new());
+        events
+    }
+
+    /// The kind of office work that an application waits for.
+    pub async fn work(&self, id: &str) -> Option<String> {
+        let work = format!("SELECT work FROM applications WHERE id = '{id}'");
+        self.sql().await.query_one(&work, &[]).await.unwrap().get(0)
+    }
+
+    /// The messages that wait to be sent about an application.
+    pub async fn mails(&self, id: &str) -> Vec<String> {
+        let mails = format!(
+            "SELECT payload ->> 'message' FROM jobs WHERE kind = 'mail' \
+             AND payload ->> 'application' = '{id}' ORDER BY id"
+        );
+        let rows = self.sql().await.query(&mails, &[]).await.unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
     /// How many reads of personal data stand in the log.
     pub async fn reads(&self) -> i64 {
         let count = "SELECT count(*) FROM events WHERE purpose IS NOT NULL";
@@ -271,5 +324,12 @@ impl TestApp {
                    (SELECT count(*) FROM idempotency_keys)";
         let row = self.sql().await.query_one(row, &[]).await.unwrap();
         (0..8).map(|column| row.get(column)).collect()
+    }
+
+    /// Runs what is due; gives how many jobs ended well.
+    pub async fn drain(&self) -> usize {
+        let report = propusk::app::worker(&self.app).unwrap().drain().await.unwrap();
+        assert_eq!((report.retried, report.dead), Default::default());
+        report.done.len()
     }
 }

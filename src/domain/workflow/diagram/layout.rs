@@ -97,7 +97,7 @@ fn wrap(text: &str, size: i32, widest: i32) -> Vec<String> {
 
 /// Lays a definition out with the wording of a language.
 pub(super) fn layout<'d>(definition: &'d Definition, language: &str) -> Layout<'d> {
-    let links = links(definition);
+    let links = links(definition, false);
     let (stays, goes): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| link.from == link.to);
     let mut column: Vec<&State> = definition.states.iter().filter(|s| !s.is_final).collect();
     column.sort_by_key(|state| state.phase);

@@ -25,6 +25,7 @@ struct Words {
     timer: &'static str,
     stays: &'static str,
     end: &'static str,
+    corrections: &'static str,
 }
 
 const ENGLISH: Words = Words {
@@ -36,6 +37,7 @@ const ENGLISH: Words = Words {
     timer: "by the timer",
     stays: "↻ stays in the state",
     end: "final state",
+    corrections: "Corrections by a second, senior officer lead back and are not drawn",
 };
 
 const RUSSIAN: Words = Words {
@@ -47,6 +49,7 @@ const RUSSIAN: Words = Words {
     timer: "по таймеру",
     stays: "↻ остаётся в состоянии",
     end: "конечное состояние",
+    corrections: "Исправления, которые вносит другой, старший сотрудник, ведут назад и не показаны",
 };
 
 /// Draws a definition as a self-contained SVG picture with the wording of a language (English unless `ru`).
@@ -56,7 +59,8 @@ pub fn svg(definition: &Definition, language: &str) -> String {
     let layout = layout(definition, language);
     let title = definition.title.get(language).unwrap_or(&definition.track);
     let mut out = String::new();
-    let (w, h) = (layout.width, layout.height);
+    let corrections = corrections(definition);
+    let (w, h) = (layout.width, layout.height + if corrections.is_empty() { 0 } else { 24 });
     _ = writeln!(
         out,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" height=\"{h}\" \
@@ -79,8 +83,25 @@ pub fn svg(definition: &Definition, language: &str) -> String {
         state(&mut out, node);
     }
     legend(&mut out, &layout, words);
+    if !corrections.is_empty() {
+        let note = format!("{}: {}", words.corrections, corrections.join(", "));
+        let small = format!("font-size=\"12\" fill=\"{QUIET}\"");
+        text(&mut out, (MARGIN, layout.height), &note, &small);
+    }
     out.push_str("</svg>\n");
     out
+}
+
+/// Names the commands that are not drawn.
+fn corrections(definition: &Definition) -> Vec<&'static str> {
+    let all = definition.transitions.iter().map(|transition| transition.command);
+    let mut names = Vec::new();
+    for command in all.filter(|command| command.is_correction()) {
+        if !names.contains(&command.name()) {
+            names.push(command.name());
+        }
+    }
+    names
 }
 
 fn bands(out: &mut String, layout: &Layout<'_>, words: &Words) {

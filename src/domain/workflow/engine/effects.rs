@@ -1,4 +1,8 @@
-//! What is done: each effect adds changes to the event, seeing what the ones before it changed.
+//! What is done: each effect adds changes to the event, seeing what the ones before it changed. What puts a decision
+//! right is in `corrections`, what the applicant is asked and answers in `information`.
+
+mod corrections;
+mod information;
 
 use chrono::{Days, NaiveDate};
 use serde_json::Value;
@@ -74,6 +78,7 @@ pub(super) fn take(
     if command.name() == CommandName::Submit {
         draft.change(Change::HandedIn)?;
     }
+    draft.link()?;
     for effect in &transition.effects {
         draft.effect(effect)?;
     }
@@ -155,13 +160,22 @@ impl<'c> Draft<'_, 'c> {
                     .try_for_each(|charge| self.change(Change::ChargeAnnulled { charge }))
             }
             Effect::DecideGrant => {
-                let decision = Decision::Granted { at: self.event.at, by: self.person()? };
+                let decision = Decision::Granted {
+                    at: self.event.at,
+                    by: self.person()?,
+                    event: Some(self.event.id),
+                };
                 self.change(Change::Decided { decision })
             }
             Effect::DecideRefuse => {
                 let (grounds, reason) = self.grounds()?;
-                let decision =
-                    Decision::Refused { at: self.event.at, by: self.person()?, grounds, reason };
+                let decision = Decision::Refused {
+                    at: self.event.at,
+                    by: self.person()?,
+                    event: Some(self.event.id),
+                    grounds,
+                    reason,
+                };
                 self.change(Change::Decided { decision })
             }
             Effect::ProposeAnnulment => {
@@ -170,6 +184,16 @@ impl<'c> Draft<'_, 'c> {
                 self.change(Change::AnnulmentProposed { proposal })
             }
             Effect::DropProposal => self.change(Change::ProposalDropped),
+            Effect::WithdrawDecision => self.change(Change::DecisionWithdrawn),
+            Effect::ReopenClock => {
+                let undone = self.transition.command == CommandName::Undo;
+                self.move_clock(|clock| clock.reopen(today, (!undone).then_some("closed")))
+            }
+            Effect::CorrectForm => self.correct_form(),
+            Effect::ReinstatePermit => {
+                self.change(Change::PermitReinstated)?;
+                self.change(Change::ProposalDropped)
+            }
             Effect::IssuePermit => self.issue(),
             Effect::LapsePermit => {
                 let paid = self.after.permit.as_ref().and_then(|permit| permit.paid_through);
@@ -489,6 +513,7 @@ impl<'c> Draft<'_, 'c> {
                 };
                 Some(Misfit { pointer: format!("/items/{index}/dueOn"), code, detail })
             })
+            .chain(information::unfit_items(items, &self.after, self.context))
             .collect();
         if !misfits.is_empty() {
             return Err(Rejection::Misfits(misfits));
@@ -507,43 +532,15 @@ impl<'c> Draft<'_, 'c> {
                     answer: None,
                     answered_at: None,
                     closed: false,
+                    expired: false,
+                    check: asked.check.clone(),
+                    document: asked.document.clone(),
+                    field: asked.field.clone(),
+                    amended: Vec::new(),
                 }
             })
             .collect();
         self.change(Change::InformationAsked { items })
-    }
-
-    fn answer(&mut self) -> Result<(), Rejection> {
-        let Command::AnswerInformation { answers } = self.command else {
-            return Err(Rejection::RuleMissing("the command answers nothing".into()));
-        };
-        let misfits: Vec<Misfit> = answers
-            .iter()
-            .enumerate()
-            .filter(|(index, answer)| {
-                let open = self
-                    .after
-                    .information
-                    .iter()
-                    .any(|known| known.item == answer.item && known.is_open());
-                let repeated = answers[..*index].iter().any(|other| other.item == answer.item);
-                !open || repeated
-            })
-            .map(|(index, answer)| Misfit {
-                pointer: format!("/answers/{index}/item"),
-                code: "not-asked",
-                detail: format!("Nothing is open under number {}.", answer.item),
-            })
-            .collect();
-        if !misfits.is_empty() {
-            return Err(Rejection::Misfits(misfits));
-        }
-        answers.iter().try_for_each(|answer| {
-            self.change(Change::InformationAnswered {
-                item: answer.item,
-                answer: answer.text.clone(),
-            })
-        })
     }
 
     fn charge(&mut self, fee: &str) -> Result<(), Rejection> {

@@ -1,16 +1,17 @@
 //! What must hold: each guard answers with nothing or with what stands in the way and what to do about it.
 
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::{Context, Rejection, deadlines};
 use crate::domain::actor::Actor;
 use crate::domain::application::Application;
-use crate::domain::fee::{ChargeStatus, Payment};
+use crate::domain::checks::{Check, blocking};
+use crate::domain::fee::{ChargeStatus, Money, Payment};
 use crate::domain::form::FIELDS;
 use crate::domain::permit::add_months;
 use crate::domain::workflow::command::Command;
-use crate::domain::workflow::definition::{Guard, Transition};
+use crate::domain::workflow::definition::{Consequence, Guard, Transition};
 
 /// Blocks a register's answer that was taken before.
 pub const ALREADY_ANSWERED: &str = "alreadyAnswered";
@@ -169,6 +170,27 @@ fn holds(
         }
         Guard::NoOtherOpenApplication => context.other_open.then(Blocked::other_open_application),
         Guard::SalaryAtLeast(threshold) => salary(application, guard, threshold, context),
+        Guard::DecidedWithinMinutes(minutes) => {
+            decided_within(application, guard, *minutes, context)
+        }
+        Guard::NothingPaid(fee) => {
+            let paid = application.charge_of(fee).filter(|charge| charge.paid > Money::ZERO)?;
+            Some(Blocked::new(
+                guard,
+                format!("{} were paid on '{fee}'; what was paid on is not undone.", paid.paid),
+            ))
+        }
+        Guard::ClockStarted => application.clock.is_none().then(|| {
+            Blocked::new(
+                guard,
+                "The application was never taken in; it can be taken up for intake.",
+            )
+        }),
+        Guard::ClockNotStarted => application.clock.is_some().then(|| {
+            Blocked::new(guard, "The application was taken in; it can be taken up to be decided.")
+        }),
+        Guard::PermitLasts => permit_lasts(application, guard, context),
+        Guard::AskedFirst => asked_first(application, guard, context),
         Guard::ChecksClear => checks_clear(application, guard, context),
         Guard::FeeSettled(fee) => {
             let settled = application
@@ -263,6 +285,88 @@ fn salary(
                 needed.period.months()
             ),
         )
+    })
+}
+
+fn decided_within(
+    application: &Application,
+    guard: &Guard,
+    minutes: u32,
+    context: &Context<'_>,
+) -> Option<Blocked> {
+    let Some(decision) = &application.decision else {
+        return Some(Blocked::new(guard, "There is no decision to undo."));
+    };
+    let until = decision.at() + TimeDelta::minutes(i64::from(minutes));
+    (context.now > until).then(|| {
+        Blocked::new(
+            guard,
+            format!(
+                "A decision can be undone for {minutes} minutes; this one could until {}. See whether it can be reopened.",
+                until.format("%Y-%m-%dT%H:%M:%SZ")
+            ),
+        )
+    })
+}
+
+fn permit_lasts(
+    application: &Application,
+    guard: &Guard,
+    context: &Context<'_>,
+) -> Option<Blocked> {
+    let today = context.today();
+    let Some(permit) = &application.permit else {
+        return Some(Blocked::new(guard, "No permit was issued."));
+    };
+    let detail = match permit.paid_through {
+        _ if permit.ends_on < today => {
+            format!("The permit's term ended on {}; a new one is needed.", permit.ends_on)
+        }
+        Some(paid) if paid < today => {
+            format!("The paid period ended on {paid}; a new permit is needed.")
+        }
+        Some(_) | None => return None,
+    };
+    Some(Blocked::new(guard, detail))
+}
+
+/// A refusal needs either an answer that means one, or a question to the applicant about each that means asking.
+fn asked_first(application: &Application, guard: &Guard, context: &Context<'_>) -> Option<Blocked> {
+    let mut parts = Vec::new();
+    for (check, means) in blocking_checks(application, context) {
+        match means {
+            Consequence::Refuse => return None,
+            Consequence::Ask => {
+                let asked = application
+                    .information
+                    .iter()
+                    .any(|item| item.check.as_deref() == Some(check.id.as_str()));
+                if !asked {
+                    parts.push(check.id.clone());
+                }
+            }
+        }
+    }
+    (!parts.is_empty()).then(|| Blocked {
+        guard: guard.name(),
+        detail: format!(
+            "The answers to these checks mean that the applicant is asked first: {}. Give `requestInformation` with an item for each that names it in `check`.",
+            parts.join(", ")
+        ),
+        parts,
+    })
+}
+
+/// Gives the checks whose answers block and were not set aside, and what each means.
+pub(super) fn blocking_checks<'a>(
+    application: &'a Application,
+    context: &Context<'a>,
+) -> impl Iterator<Item = (&'a Check, Consequence)> {
+    let definition = context.definition;
+    application.checks.iter().filter(|check| check.overridden.is_none()).filter_map(|check| {
+        let finding = check.finding.as_ref()?;
+        let means = blocking(definition.check(&check.id)?, finding)?;
+        Some((check, means))
     })
 }
 

@@ -10,15 +10,18 @@ use crate::domain::workflow::source::Rule;
 
 /// How the clock can stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
+pub(super) enum Standing {
     NotStarted,
     Running,
     Suspended,
     Stopped,
 }
 
+/// How the clock can stand in each state.
+pub(super) type Standings<'d> = BTreeMap<&'d str, BTreeSet<Standing>>;
+
 impl Standing {
-    const fn words(self) -> &'static str {
+    pub(super) const fn words(self) -> &'static str {
         match self {
             Self::NotStarted => "not started",
             Self::Running => "running",
@@ -38,7 +41,9 @@ impl Standing {
 /// and stopped when the transition is over. At the end the states `stands_still_in` are exactly those where
 /// the clock stands still, on whatever path, and they await the applicant; it neither runs nor stands still
 /// where a permit is in force or nothing follows; and a deadline of `clockDue` is where it runs.
-pub(super) fn w10(p: &mut Proof<'_>) {
+///
+/// Gives the standings, which rule W13 holds corrections to.
+pub(super) fn w10<'d>(p: &mut Proof<'d>) -> Standings<'d> {
     let rule = p.definition.clock.clone();
     if rule.working_days == 0 {
         p.report(
@@ -104,11 +109,12 @@ pub(super) fn w10(p: &mut Proof<'_>) {
             }
         }
     }
+    standings
 }
 
 /// Follows the clock through all transitions and reports effects that find it wrong.
-fn flow<'d>(p: &mut Proof<'d>) -> BTreeMap<&'d str, BTreeSet<Standing>> {
-    let mut standings: BTreeMap<&str, BTreeSet<Standing>> = BTreeMap::new();
+fn flow<'d>(p: &mut Proof<'d>) -> Standings<'d> {
+    let mut standings = Standings::new();
     let mut mistakes = BTreeSet::new();
     if let Some(initial) = p.definition.initial() {
         standings.entry(&initial.id).or_default().insert(Standing::NotStarted);
@@ -191,6 +197,10 @@ fn pass(
             | Effect::AnnulOpenCharges
             | Effect::ProposeAnnulment
             | Effect::DropProposal
+            | Effect::WithdrawDecision
+            | Effect::ReopenClock
+            | Effect::CorrectForm
+            | Effect::ReinstatePermit
             | Effect::IssuePermit
             | Effect::LapsePermit
             | Effect::ExpirePermit

@@ -1,4 +1,5 @@
-//! A definition as a graph: states are nodes, each transition an edge from each of its states.
+//! A definition as a graph: states are nodes, each transition an edge from each of its states. Corrections are left
+//! out: they lead back to where a path has been, and rule W13 proves that they do.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -21,7 +22,8 @@ pub(super) struct Graph<'d> {
 
 impl<'d> Graph<'d> {
     pub(super) fn of(definition: &'d Definition) -> Self {
-        let edges = definition.transitions.iter().flat_map(|transition| {
+        let steps = definition.transitions.iter().filter(|t| !t.command.is_correction());
+        let edges = steps.flat_map(|transition| {
             transition.from.iter().map(move |from| Edge {
                 from,
                 to: transition.target(from),
@@ -74,6 +76,35 @@ impl<'d> Graph<'d> {
             }
         }
         found
+    }
+
+    /// Tells whether a path that never enters `avoided` leads to `goal` over an edge of a kind.
+    pub(super) fn passes_by(
+        &self,
+        avoided: &str,
+        goal: &str,
+        kind: impl Fn(&Transition) -> bool,
+    ) -> bool {
+        let open: Vec<&Edge<'d>> =
+            self.edges.iter().filter(|edge| edge.from != avoided && edge.to != avoided).collect();
+        let mut reached: BTreeSet<&str> =
+            self.initial.into_iter().filter(|one| *one != avoided).collect();
+        // States behind such an edge.
+        let mut marked: BTreeSet<&str> = BTreeSet::new();
+        loop {
+            let before = reached.len() + marked.len();
+            for edge in &open {
+                if reached.contains(edge.from) {
+                    reached.insert(edge.to);
+                    if kind(edge.transition) || marked.contains(edge.from) {
+                        marked.insert(edge.to);
+                    }
+                }
+            }
+            if reached.len() + marked.len() == before {
+                return marked.contains(goal);
+            }
+        }
     }
 
     /// Gives the states reached from `start`, which is one of them, following the edges.

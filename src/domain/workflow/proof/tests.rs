@@ -345,6 +345,112 @@ fn w12_every_state_and_title_is_worded_in_every_language() {
     breaks(Rule::W12, &text, "[[check]]", "[[check]]");
 }
 
+/// The patent, with one thing changed in the first transition of a command that leads from a state.
+fn patent_with(command: &str, from: &str, old: &str, new: &str) -> (String, String) {
+    let text = embedded("patent.toml");
+    let start = format!("[[transition]]\ncommand = \"{command}\"\nfrom = [\"{from}\"");
+    let (before, after) = text.split_at(text.find(&start).unwrap());
+    let end = after.find("basis =").unwrap();
+    assert!(after[..end].contains(old), "{command} from {from}: {old}");
+    (format!("{before}{}", after.replacen(old, new, 1)), start)
+}
+
+#[test]
+fn w13_a_correction_leads_back_to_where_it_was_by_another_and_with_a_trace() {
+    let cases: &[(&str, &str, &str, &str, &str)] = &[
+        // Who, and how long.
+        ("undo", "refused", "[\"seniorOfficer\"]", "[\"officer\"]", "any officer"),
+        ("undo", "refused", "{ decidedWithinMinutes = 60 }, ", "", "for ever"),
+        ("undo", "refused", "\nfour_eyes = [\"refuse\"]", "", "gave \"refuse\""),
+        ("correct", "awaitingPayment", "\nfour_eyes = [\"grant\"]", "", "gave \"grant\""),
+        ("undo", "refused", ", { notify = \"undone\" }", "", "does not tell"),
+        // Nothing but putting right.
+        ("reopen", "refused", "\"reopenClock\"", "\"reopenClock\", \"openChecks\"", "`openChecks`"),
+        ("correct", "awaitingPayment", "\nactors", "\nto = \"ready\"\nactors", "another state"),
+        (
+            "correct",
+            "awaitingPayment",
+            "[\"awaitingPayment\"",
+            "[\"checking\", \"awaitingPayment\"",
+            "no decision to grant",
+        ),
+        // Where a decision or an end stands, and back to before it.
+        (
+            "undo",
+            "awaitingPayment",
+            "[\"awaitingPayment\"]",
+            "[\"submitted\"]",
+            "neither a decision nor an end",
+        ),
+        ("reopen", "refused", "\nto = \"checking\"", "", "leads nowhere"),
+        (
+            "courtOrder",
+            "refused",
+            "to = \"checking\"",
+            "to = \"awaitingPayment\"",
+            "could be given",
+        ),
+        (
+            "reopen",
+            "withdrawn\"]\nto = \"checking",
+            "\"clockStarted\", ",
+            "",
+            "need never have been",
+        ),
+        ("undo", "refused", "\"withdrawDecision\", ", "", "does not `withdrawDecision`"),
+        ("reopen", "refused", "\"withdrawDecision\", ", "", "lets it stand"),
+        (
+            "reopen",
+            "withdrawn\"]\nto = \"checking",
+            "[\"reopenClock\"",
+            "[\"withdrawDecision\", \"reopenClock\"",
+            "none leads to",
+        ),
+        // The clock, the charge, the permit, the rival.
+        ("reopen", "refused", ", \"reopenClock\"", "", "leaves the clock stopped"),
+        (
+            "undo",
+            "intakeRefused",
+            "[\"withdrawDecision\"",
+            "[\"withdrawDecision\", \"reopenClock\"",
+            "where it can be not started",
+        ),
+        ("undo", "awaitingPayment", "\"annulOpenCharges\", ", "", "leaves the charge"),
+        ("undo", "awaitingPayment", ", { nothingPaid = \"firstTax\" }", "", "paid in part"),
+        ("courtOrder", "annulled", "guards = [\"permitLasts\"]\n", "", "term is over"),
+        ("courtOrder", "annulled", "\"reinstatePermit\", ", "", "puts no permit back"),
+        ("reopen", "refused", "guards = [\"noOtherOpenApplication\"]\n", "", "second application"),
+    ];
+    for (command, from, old, new, wanted) in cases {
+        let (text, start) = patent_with(command, from, old, new);
+        let line = line_of(embedded("patent.toml"), &start, "[[transition]]");
+        let found = problems(&text);
+        let told = found.iter().find(|one| one.message.contains(wanted));
+        let told = told.unwrap_or_else(|| panic!("{command} from {from}, {new:?}: {found:?}"));
+        assert_eq!(told.line, line, "{told}");
+        // What an undo does is its essence, which W01 looks at first.
+        if *wanted != "does not `withdrawDecision`" {
+            assert_eq!(told.rule, Rule::W13, "{told}");
+        }
+        assert!(found.iter().all(|one| one.line == line), "{found:?}");
+    }
+}
+
+#[test]
+fn what_puts_right_stands_with_corrections_alone() {
+    let text = embedded("patent.toml");
+    for effect in ["reopenClock", "withdrawDecision", "correctForm", "reinstatePermit"] {
+        let text = text.replacen(
+            "effects = [\"recordFinding\"]",
+            &format!("effects = [\"recordFinding\", \"{effect}\"]"),
+            1,
+        );
+        let found = problems(&text);
+        assert!(found.iter().all(|one| one.rule == Rule::W01), "{effect}: {found:?}");
+        assert_eq!(found.len(), 1, "{effect}: {found:?}");
+    }
+}
+
 #[test]
 fn a_file_with_three_mistakes_reports_all_three() {
     // An unknown effect (W01), a state without a deadline (W04), a text that was not translated (W12).
