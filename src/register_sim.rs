@@ -205,7 +205,7 @@ impl Simulator {
     /// # Errors
     /// [`Error::Internal`] when the listener cannot be used.
     pub fn serve(&self, listener: TcpListener) -> Result<Server> {
-        Ok(self.server(listener, true)?)
+        self.server(listener, true)
     }
 
     /// Serves on a free port of the loopback address, beside whatever else this process does.

@@ -227,7 +227,7 @@ mod tests {
     fn what_is_wrong_is_said_without_the_secret() {
         for (text, error) in [
             (String::new(), RegisterError::Form),
-            (format!("a https://a.example"), RegisterError::Form),
+            ("a https://a.example".into(), RegisterError::Form),
             (format!("Tax https://a.example {SECRET}"), RegisterError::Name),
             (format!("a-b https://a.example {SECRET}"), RegisterError::Name),
             (format!("a http://a.example {SECRET}"), RegisterError::Url("a".into())),

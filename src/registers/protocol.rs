@@ -124,7 +124,7 @@ mod tests {
             format!(r#"{{"requestId":"{id}"}}"#),
             format!(r#"{{"requestId":"{id}","outcome":"timedOut"}}"#),
             format!(r#"{{"requestId":"{id}","outcome":"error"}}"#),
-            format!(r#"{{"requestId":"7","outcome":"clear"}}"#),
+            r#"{"requestId":"7","outcome":"clear"}"#.into(),
             format!(r#"{{"requestId":"{id}","outcome":"clear","more":1}}"#),
             format!(r#"{{"requestId":"{id}","outcome":"clear","reason":"no entry"}}"#),
             format!(r#"{{"requestId":"{id}","outcome":"clear","reason":""}}"#),
