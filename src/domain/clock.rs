@@ -325,8 +325,11 @@ impl StatutoryClock {
     /// [`ClockError`] when there is none or it is stopped, or `on` lies before its last entry.
     pub fn withdraw_extension(&self, on: NaiveDate) -> Result<Self, ClockError> {
         self.can_change(on)?;
-        if self.extension.is_none() {
+        let Some(Extension { on: last, .. }) = self.extension else {
             return Err(ClockError::NotExtended);
+        };
+        if on < last {
+            return Err(ClockError::BeforeLastEntry { last });
         }
         Ok(Self { extension: None, ..self.clone() })
     }
@@ -385,7 +388,6 @@ impl StatutoryClock {
             return Err(ClockError::AlreadyStopped { on });
         }
         let entries = self.suspensions.iter().map(|s| s.to.unwrap_or(s.from));
-        let entries = entries.chain(self.extension.as_ref().map(|extension| extension.on));
         let last = entries.fold(self.started_on, Ord::max);
         if on < last { Err(ClockError::BeforeLastEntry { last }) } else { Ok(()) }
     }

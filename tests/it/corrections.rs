@@ -246,7 +246,8 @@ async fn the_clock_of_what_is_reopened_goes_on_where_it_stopped() {
     );
 
     // The timer escalates by the new date, not by the old one.
-    let escalate = "SELECT run_at::text FROM jobs WHERE kind = 'timer' AND finished_at IS NULL";
+    let escalate =
+        "SELECT run_at::text FROM jobs WHERE key LIKE 'timer:%:escalate' AND finished_at IS NULL";
     let due: String = app.sql().await.query_one(escalate, &[]).await.unwrap().get(0);
     assert!(due.starts_with("2026-03-19 21:00:00"), "midnight in Moscow: {due}");
 

@@ -90,6 +90,8 @@ async fn an_answer_that_means_refusing_needs_no_question() {
     let aside =
         json!({ "command": "overrideFinding", "check": "language", "reason": "Seen on paper." });
     app.command(SENIOR, &case.id, aside).await.expect(200);
+    // Both cases are one person's: that was cleared up.
+    find(&app, &case, "duplicatePerson", "clear").await;
     let wrong = ask(&json!([item("visit", &json!({ "check": "language" }))]));
     let reply = app.command(OFFICER, &case.id, wrong).await;
     assert_eq!(misfits(&reply), ["/items/0/check check-does-not-ask"]);

@@ -590,6 +590,7 @@ fn case(email: &str) -> Case {
         "track": "patent", "version": 1, "title": {"en": "patent"}, "law": "", "inForceFrom": "2025-01-01",
         "applicants": [], "requiredFields": [], "documents": [], "checks": [], "fees": [],
         "clock": {"workingDays": 10, "standsStillIn": [], "basis": "", "line": 1},
+        "complaint": {"how": {}, "line": 1},
         "permit": {"term": {"months": 12}, "duties": [], "line": 1}, "states": [], "transitions": []
     }))
     .unwrap();
