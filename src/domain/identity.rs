@@ -8,6 +8,7 @@ mod country;
 mod email;
 mod inn;
 mod mrz;
+pub mod name;
 mod passport;
 
 pub use country::CountryCode;
