@@ -15,8 +15,11 @@ pub mod log;
 pub mod messages;
 pub mod migrate;
 pub mod payments;
+pub mod queues;
 pub mod rule_files;
 pub mod schema;
+pub mod search;
+pub mod workload;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -78,7 +78,7 @@ pub async fn show_start(app: App) -> Result<HttpResponse> {
      content_type = "application/openmetrics-text")))]
 #[get("/metrics")]
 pub async fn show_metrics(app: App) -> Result<HttpResponse> {
-    let text = app.metrics.text(&app.db, &app.log_status)?;
+    let text = app.metrics.text(&app.db, &app.log_status, app.clock.now()).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(HttpResponse::Ok().content_type(kind).body(text))
 }

@@ -402,7 +402,9 @@ pub fn claim(
     if let Some(claim) = held_by_another(application, actor, context.now) {
         return Err(Rejection::Claimed { by: claim.by, until: claim.until });
     }
-    let changes = vec![Change::Claimed { by, until: context.now + context.lease, queue: None }];
+    // A sign of life changes nothing about where the officer has it from.
+    let queue = application.claim_at(context.now).and_then(|own| own.queue.clone());
+    let changes = vec![Change::Claimed { by, until: context.now + context.lease, queue }];
     stay(application, BuiltIn::Claim, actor, changes, context)
 }
 
