@@ -29,7 +29,7 @@ use crate::domain::checks::Outcome;
 use crate::domain::event::Event;
 use crate::domain::fee::Payment;
 use crate::domain::form::Form;
-use crate::domain::queue::Queue;
+use crate::domain::queue::{Queue, Work};
 use crate::domain::reference::Reference;
 use crate::domain::rules::Rulebook;
 use crate::domain::workflow::command::Command;
@@ -87,6 +87,10 @@ pub struct Seen<'a> {
     pub today: chrono::NaiveDate,
     /// The instant.
     pub now: chrono::DateTime<chrono::Utc>,
+    /// The kind of office work that it waits for.
+    pub work: Option<Work>,
+    /// How many more urgent ones colleagues hold, where this one was just given out by a queue.
+    pub held_ahead: Option<i64>,
 }
 
 /// Writes the body of an answer from what the application has become.
@@ -485,7 +489,7 @@ impl Casework {
         &self,
         ask: &Ask,
         unit: &str,
-        queue: Queue,
+        queue: &Queue,
         render: Render<'_>,
     ) -> Result<Option<Answer>> {
         let officer = match &ask.actor {
@@ -516,21 +520,21 @@ impl Casework {
         .await?;
         // Where nothing is free, no row met the key: the one that was may be what this very request has claimed.
         let kept = match claimed {
-            Claimed::Application(_) => None,
+            Claimed::Application { .. } => None,
             Claimed::Nothing | Claimed::KeyUsed => {
                 store::find_kept_answer(&mut conn, officer, &idempotency.key).await?
             }
         };
         drop(conn);
         match (claimed, kept) {
-            (Claimed::Application(id), _) => {
-                self.see_as_answer(ask, id, false, render).await.map(Some)
+            (Claimed::Application { id, held_ahead }, _) => {
+                self.see_as_answer(ask, id, Some(held_ahead), render).await.map(Some)
             }
             (Claimed::Nothing | Claimed::KeyUsed, Some(kept)) => {
                 let id = replay(ask, kept)?
                     .about()
                     .ok_or_else(|| Error::bug("a kept claim names no application"))?;
-                self.see_as_answer(ask, id, true, render).await.map(Some)
+                self.see_as_answer(ask, id, None, render).await.map(Some)
             }
             (Claimed::Nothing, None) => Ok(None),
             (Claimed::KeyUsed, None) => Err(busy()),
@@ -785,20 +789,22 @@ impl Casework {
         })
     }
 
+    /// Shows what a queue gave out just now, or once more when `held_ahead` is not known.
     async fn see_as_answer(
         &self,
         ask: &Ask,
         id: Uuid,
-        replayed: bool,
+        held_ahead: Option<i64>,
         render: Render<'_>,
     ) -> Result<Answer> {
         self.see(&ask.actor, id, |seen| {
+            let seen = Seen { held_ahead, choices: seen.choices.clone(), ..*seen };
             Ok(Answer {
                 status: 200,
                 etag: Some(etag(seen.application.version)),
                 location: Some(location(id)),
-                body: render(seen)?,
-                replayed,
+                body: render(&seen)?,
+                replayed: held_ahead.is_none(),
             })
         })
         .await
@@ -890,6 +896,8 @@ fn seen<'a>(
         holder,
         today: context.today(),
         now: context.now,
+        work: Work::of(application, context),
+        held_ahead: None,
     }
 }
 

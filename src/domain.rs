@@ -13,6 +13,7 @@ pub mod fee;
 pub mod form;
 pub mod ground;
 pub mod identity;
+pub mod lookup;
 pub mod permit;
 pub mod queue;
 pub mod reference;

@@ -15,9 +15,12 @@ pub mod log;
 pub mod messages;
 pub mod migrate;
 pub mod payments;
+pub mod queues;
 pub mod registers;
 pub mod rule_files;
 pub mod schema;
+pub mod search;
+pub mod workload;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

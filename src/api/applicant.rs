@@ -257,7 +257,7 @@ pub async fn list_applications(
     let rows =
         applications::list_of_applicant(&mut conn, caller.account(), before, page.fetch()).await?;
     let page = Page::new(&request, &page, &app.tokens, "applications", rows, |row| row.id)?;
-    Ok(listed(summaries(&app, &request, page.items, false), page.link))
+    Ok(listed(summaries(&app, &request, page.items, false)?, page.link))
 }
 
 /// Shows rows of a list with their definitions' wording.
@@ -266,17 +266,11 @@ pub(super) fn summaries(
     request: &HttpRequest,
     rows: Vec<applications::SummaryRow>,
     inside: bool,
-) -> ApplicationPage {
+) -> Result<ApplicationPage> {
     let (language, now) = (language(request), app.clock.now());
-    let items = rows
-        .into_iter()
-        .map(|row| {
-            let version = u32::try_from(row.workflow_version).unwrap_or_default();
-            let definition = app.casework.rules().definition(&row.track, version);
-            SummaryView::of(row, definition, inside, language, now)
-        })
-        .collect();
-    ApplicationPage { items }
+    let rules = app.casework.rules();
+    let show = |row| SummaryView::of(row, rules, inside, language, now);
+    Ok(ApplicationPage { items: rows.into_iter().map(show).collect::<Result<_>>()? })
 }
 
 /// Dresses a page, or what is read whole.

@@ -208,6 +208,54 @@ impl FromRequest for IfMatch {
     }
 }
 
+/// What a PUT rests on: the version that the caller read (`If-Match: "v3"`), or that there is no such thing yet
+/// (`If-None-Match: *`).
+///
+/// Fails with 428 when neither is sent, 400 for both or for another `If-None-Match`, else as [`IfMatch`]. Document it with
+/// `params(PreconditionHeader)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precondition {
+    /// It has this version.
+    Version(i32),
+    /// It is not there.
+    Absent,
+}
+
+/// Documents [`Precondition`].
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documents header fields")]
+pub struct PreconditionHeader {
+    /// The `ETag` that was read: the change happens only if it is still the current one.
+    #[param(rename = "If-Match", max_length = 64, pattern = "^\"v[0-9]+\"$", example = "\"v3\"")]
+    if_match: Option<String>,
+    /// `*`: it happens only if there is no such thing yet. One of the two fields is needed.
+    #[param(rename = "If-None-Match", max_length = 1, pattern = "^\\*$")]
+    if_none_match: Option<String>,
+}
+
+impl FromRequest for Precondition {
+    type Error = Error;
+    type Future = Extracted<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let version = IfMatch::from_request(request, payload);
+        let request = request.clone();
+        async move {
+            gate(&request)?;
+            let Some(field) = single(&request, &header::IF_NONE_MATCH)? else {
+                return version.await.map(|version| Self::Version(version.0));
+            };
+            if field == "*" && single(&request, &header::IF_MATCH)?.is_none() {
+                return Ok(Self::Absent);
+            }
+            let detail = "Send If-None-Match: * alone for a new thing, or If-Match with the ETag of one that is there.";
+            Err(Error::invalid(vec![Violation::new("If-None-Match", "malformed", detail)]))
+        }
+        .boxed_local()
+    }
+}
+
 /// The versions that the caller has already, from `If-None-Match`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IfNoneMatch(Option<String>);

@@ -1,9 +1,11 @@
 //! What is counted, in the OpenMetrics text format.
 //!
-//! Labels have few values by construction: operation ids of the document, methods and statuses, never paths.
+//! Labels have few values by construction: operation ids of the document, methods and statuses, never paths; units, and
+//! at most forty queues of each.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -11,10 +13,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use tokio::sync::Mutex;
 
 use crate::audit::sequencer::Status;
 use crate::error::{Error, Result};
-use crate::storage::{Db, health};
+use crate::storage::{Db, applications, health, queues};
+use crate::telemetry::chain;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
@@ -27,6 +31,59 @@ struct Operation {
     operation: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QueueLabels {
+    unit: String,
+    queue: String,
+}
+
+/// How much waits in the queues of all units: the figures of the latest count.
+#[derive(Default)]
+struct QueueGauges {
+    waiting: Family<QueueLabels, Gauge>,
+    free: Family<QueueLabels, Gauge>,
+    counted_at: Mutex<Option<DateTime<Utc>>>,
+}
+
+/// How long a count of the queues is good for: it reads the index of all that is open.
+const COUNT_GOOD_FOR: TimeDelta = TimeDelta::seconds(15);
+
+impl QueueGauges {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "queue_waiting",
+            "Applications, or payments, that wait in a queue of a unit",
+            Family::clone(&self.waiting),
+        );
+        registry.register("queue_free", "Those of them that nobody holds", Family::clone(&self.free));
+    }
+
+    /// Counts anew unless the latest count is good still, or somebody is counting.
+    async fn refresh(&self, db: &Db, now: DateTime<Utc>) -> Result<()> {
+        let Ok(mut counted_at) = self.counted_at.try_lock() else { return Ok(()) };
+        if counted_at.is_some_and(|at| at <= now && now - at < COUNT_GOOD_FOR) {
+            return Ok(());
+        }
+        let mut conn = db.conn().await?;
+        let mut counts = Vec::new();
+        for (unit, queues) in queues::list_all(&mut conn).await? {
+            let counted = applications::count_queues(&mut conn, &unit, &queues, now).await?;
+            for (queue, count) in queues.into_iter().zip(counted) {
+                counts.push((QueueLabels { unit: unit.clone(), queue: queue.name }, count));
+            }
+        }
+        // What a unit has removed is not counted on.
+        self.waiting.clear();
+        self.free.clear();
+        for (labels, count) in counts {
+            self.waiting.get_or_create(&labels).set(count.waiting);
+            self.free.get_or_create(&labels).set(count.free);
+        }
+        *counted_at = Some(now);
+        Ok(())
+    }
+}
+
 /// The counters of one process.
 pub struct Metrics {
     registry: Registry,
@@ -36,6 +93,7 @@ pub struct Metrics {
     connections: Gauge<u64, AtomicU64>,
     in_use: Gauge<u64, AtomicU64>,
     log: LogGauges,
+    queues: QueueGauges,
 }
 
 /// What the sequencer of this process is doing.
@@ -117,7 +175,9 @@ impl Default for Metrics {
         registry.register("database_connections_in_use", "Connections lent", Gauge::clone(&in_use));
         let log = LogGauges::default();
         log.register(&mut registry);
-        Self { registry, requests, seconds, statements, connections, in_use, log }
+        let queues = QueueGauges::default();
+        queues.register(&mut registry);
+        Self { registry, requests, seconds, statements, connections, in_use, log, queues }
     }
 }
 
@@ -134,11 +194,15 @@ impl Metrics {
         &mut self.registry
     }
 
-    /// Writes everything down.
+    /// Writes everything down. The queues are counted when the latest count is fifteen seconds old; where that fails, what
+    /// was counted before stays.
     ///
     /// # Errors
     /// [`Error::Internal`] when the text cannot be formatted.
-    pub fn text(&self, db: &Db, log: &Status) -> Result<String> {
+    pub async fn text(&self, db: &Db, log: &Status, now: DateTime<Utc>) -> Result<String> {
+        if let Err(error) = self.queues.refresh(db, now).await {
+            tracing::warn!(error = chain(&error), "cannot count the queues for the metrics");
+        }
         self.log.set(log);
         let (size, lent) = health::connections(db);
         self.statements.set(db.statements());

@@ -1,65 +1,40 @@
-//! Operations for case officers and senior officers: the queues of their unit, claims, money that matches nothing.
+//! Operations for case officers and senior officers: claims by hand, money that matches nothing; and in modules of their
+//! own the [`queues`] of their unit, [`search`] and [`workload`].
 //!
 //! Each handler is registered here with `config.service(handler)`, which also documents it.
 
-use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
-use chrono::{DateTime, NaiveDate, Utc};
+pub mod queues;
+pub mod search;
+pub mod workload;
+
+use actix_web::{HttpRequest, HttpResponse, delete, get, put};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::Validate;
 
-use super::applicant::{ApplicationPage, ask, language, listed, renderer, summaries};
-use super::extract::{
-    IdempotencyKey, IdempotencyKeyHeader, IfMatch, IfMatchHeader, Path, Query, answered,
-};
+use super::applicant::{ask, language, listed, renderer};
+use super::extract::{IfMatch, IfMatchHeader, Path, Query, answered};
 use super::page::{Page, PageQuery};
 use super::reading::{PurposeHeader, Read, Reading};
 use super::views::{AmountView, ApplicationView};
 use crate::app::App;
-use crate::auth::access::{Caller, Office, Senior};
+use crate::auth::access::{Access, Caller, Office, Senior};
 use crate::domain::fee::Money;
-use crate::domain::queue::Queue;
 use crate::error::{Error, Result};
-use crate::storage::applications::{self, SummaryRow};
 use crate::storage::payments::{self, WaitingRow};
 
 /// Registers the operations.
 pub fn configure(config: &mut ServiceConfig<'_>) {
+    queues::configure(config);
+    search::configure(config);
+    workload::configure(config);
     config
-        .service(list_queues)
-        .service(list_queue)
-        .service(claim_next)
         .service(claim_application)
         .service(release_application)
         .service(list_waiting_payments);
-}
-
-/// A queue of the caller's unit.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct QueueView {
-    /// Name.
-    #[schema(max_length = 20, example = "intake")]
-    pub queue: &'static str,
-    /// Title.
-    #[schema(max_length = 100, example = "To be taken in")]
-    pub title: &'static str,
-    /// How many applications wait in it.
-    #[schema(minimum = 0)]
-    pub waiting: i64,
-    /// How many of them nobody holds.
-    #[schema(minimum = 0)]
-    pub free: i64,
-}
-
-/// The queues of the caller's unit.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct QueueList {
-    /// The queues.
-    pub items: Vec<QueueView>,
 }
 
 /// A payment that matches nothing.
@@ -109,95 +84,8 @@ pub struct WaitingPaymentPage {
     pub items: Vec<WaitingPaymentView>,
 }
 
-fn unit(caller: &Caller<Office>) -> Result<&str> {
+pub(super) fn unit<A: Access>(caller: &Caller<A>) -> Result<&str> {
     caller.unit().ok_or_else(|| Error::bug("an officer's token names no unit"))
-}
-
-fn queue(name: &str) -> Result<Queue> {
-    Queue::parse(name).ok_or_else(Error::not_found)
-}
-
-/// List the queues
-///
-/// Shows how much waits in each queue of the caller's unit. List, count and claim use one predicate.
-#[utoipa::path(tag = "office", responses(
-    (status = 200, description = "The queues.", body = QueueList)))]
-#[get("/v1/queues")]
-pub async fn list_queues(app: App, caller: Caller<Office>) -> Result<HttpResponse> {
-    let mut conn = app.db.conn().await?;
-    let counts = applications::count_queues(&mut conn, unit(&caller)?, app.clock.now()).await?;
-    let items = counts
-        .into_iter()
-        .map(|(queue, waiting, free)| QueueView {
-            queue: queue.name(),
-            title: queue.title(),
-            waiting,
-            free,
-        })
-        .collect();
-    Ok(listed(QueueList { items }, None))
-}
-
-/// Read a queue
-///
-/// Lists what waits in a queue of the caller's unit, most urgent first: earliest statutory date, then earliest hand-in.
-#[utoipa::path(tag = "office", params(
-    ("queue" = String, Path, description = "The queue's name.", max_length = 20, pattern = "^[a-z]+$", example = "intake"),
-    PageQuery, PurposeHeader),
-    responses((status = 200, description = "A page of applications.", body = ApplicationPage)))]
-#[get("/v1/queues/{queue}/applications")]
-pub async fn list_queue(
-    app: App,
-    request: HttpRequest,
-    reader: Reading<Office>,
-    Path(name): Path<String>,
-    Query(page): Query<PageQuery>,
-) -> Result<HttpResponse> {
-    let (queue, unit) = (queue(&name)?, unit(&reader)?);
-    let list = format!("queue {name}");
-    let after = page
-        .after::<(Option<NaiveDate>, DateTime<Utc>, Uuid)>(&app.tokens, &list)?
-        .map(|(due_on, submitted_at, id)| applications::Place { due_on, submitted_at, id });
-    let (mut conn, now) = (app.db.conn().await?, app.clock.now());
-    let rows = applications::list_queue(&mut conn, unit, queue, now, after, page.fetch()).await?;
-    drop(conn);
-    let place = |row: &SummaryRow| (row.due_on, row.submitted_at, row.id);
-    let page = Page::new(&request, &page, &app.tokens, &list, rows, place)?;
-    let read = (!page.items.is_empty()).then(|| {
-        let shown = page.items.iter().map(|row| row.id);
-        Read::new("queueRead", &["summary", "personName"]).showing(shown).with("queue", name)
-    });
-    let answer = listed(summaries(&app, &request, page.items, true), page.link);
-    reader.answer(&app, read, answer).await
-}
-
-/// Claim the next application
-///
-/// Gives the caller the most urgent application of a queue that nobody holds, as a lease. Two officers never get the
-/// same one; when nothing is free the answer is 204.
-#[utoipa::path(tag = "office", params(
-    ("queue" = String, Path, description = "The queue's name.", max_length = 20, pattern = "^[a-z]+$", example = "intake"),
-    IdempotencyKeyHeader, PurposeHeader), responses(
-    (status = 200, description = "The application is the caller's until the lease ends.", body = ApplicationView),
-    (status = 204, description = "Nothing is free.")))]
-#[post("/v1/queues/{queue}/claims")]
-pub async fn claim_next(
-    app: App,
-    request: HttpRequest,
-    reader: Reading<Office>,
-    Path(name): Path<String>,
-    key: IdempotencyKey,
-) -> Result<HttpResponse> {
-    let queue = queue(&name)?;
-    let ask = ask(&request, &reader, None, Some(key));
-    let render = renderer(true, language(&request));
-    let claimed = app.casework.claim_next(&ask, unit(&reader)?, queue, &render).await?;
-    let Some(claimed) = claimed else { return Ok(HttpResponse::NoContent().finish()) };
-    // The claim's own event says what the first answer shows; a repeated one shows the application as it is now.
-    let read = claimed.about().filter(|_| claimed.replayed).map(|application| {
-        Read::new("applicationRead", &["application"]).about(application).with("queue", name)
-    });
-    reader.answer(&app, read, answered(claimed)).await
 }
 
 /// Claim an application

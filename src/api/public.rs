@@ -80,7 +80,7 @@ pub async fn show_start(app: App) -> Result<HttpResponse> {
 #[get("/metrics")]
 pub async fn show_metrics(app: App) -> Result<HttpResponse> {
     show_registers(&app).await;
-    let text = app.metrics.text(&app.db, &app.log_status)?;
+    let text = app.metrics.text(&app.db, &app.log_status, app.clock.now()).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(HttpResponse::Ok().content_type(kind).body(text))
 }

@@ -8,14 +8,16 @@ use uuid::Uuid;
 
 use super::form::FormBody;
 use crate::casework::Seen;
-use crate::domain::application::{Decision, InformationItem, Note};
+use crate::domain::application::{Decision, Expedited, InformationItem, Note};
 use crate::domain::checks::{Check, blocking, supported_grounds};
 use crate::domain::clock::Extension;
-use crate::domain::event::{Change, Event};
+use crate::domain::event::{Act, BuiltIn, Change, Event};
 use crate::domain::fee::{Charge, ChargeStatus, Money};
 use crate::domain::form::FieldChange;
 use crate::domain::ground::Grounds;
 use crate::domain::permit::Permit;
+use crate::domain::queue::{Reason, Urgency, Work};
+use crate::domain::rules::Rulebook;
 use crate::domain::workflow::definition::{
     Awaited, CheckSource, Consequence, Definition, FeePosition, Texts, Wording,
 };
@@ -460,6 +462,78 @@ pub struct ClaimView {
     pub name: Option<String>,
     /// When it ends by itself.
     pub until: DateTime<Utc>,
+    /// The queue that gave it out; absent when the holder picked it by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 40, example = "intake")]
+    pub queue: Option<String>,
+}
+
+/// Why work that waits comes when it does: expedited first, then by statutory date, then by time of handing in.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UrgencyView {
+    /// `expedited`, `overdue`, `due` or `oldest`.
+    #[schema(max_length = 10, example = "due")]
+    pub reason: &'static str,
+    /// The same in words.
+    #[schema(max_length = 2200, example = "Due on 2026-04-01: 5 working days are left.")]
+    pub detail: String,
+    /// The statutory date, while it runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_on: Option<NaiveDate>,
+    /// Working days left until it; negative once it has passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_days_left: Option<i64>,
+    /// Why it was put before all others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2000)]
+    pub expedited_reason: Option<String>,
+    /// In the answer to a claim: how many that are more urgent colleagues hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    pub held_ahead: Option<i64>,
+}
+
+impl UrgencyView {
+    /// Shows an urgency in a language.
+    #[must_use]
+    pub fn of(
+        urgency: Urgency,
+        expedited: Option<&Expedited>,
+        submitted_at: Option<DateTime<Utc>>,
+        language: &str,
+    ) -> Self {
+        let Urgency { reason, due_on, working_days_left } = urgency;
+        let russian = language == "ru";
+        let date = due_on.map(|due| due.to_string()).unwrap_or_default();
+        let days = working_days_left.map_or(0, i64::abs);
+        let since = submitted_at.map(|at| at.date_naive().to_string()).unwrap_or_default();
+        let why = expedited.map(|one| one.reason.as_str()).unwrap_or_default();
+        let detail = match (reason, russian) {
+            (Reason::Expedited, false) => format!("Put before all others: {why}"),
+            (Reason::Expedited, true) => format!("Вне очереди: {why}"),
+            (Reason::Overdue, false) => {
+                format!("The date that the law promises, {date}, has passed; working days since: {days}.")
+            }
+            (Reason::Overdue, true) => {
+                format!("Установленный законом срок {date} истёк; рабочих дней с тех пор: {days}.")
+            }
+            (Reason::Due, false) => format!("Due on {date}; working days left: {days}."),
+            (Reason::Due, true) => format!("Срок {date}; осталось рабочих дней: {days}."),
+            (Reason::Oldest, false) => {
+                format!("No statutory date runs; it was handed in on {since}.")
+            }
+            (Reason::Oldest, true) => format!("Срок не течёт; подано {since}."),
+        };
+        Self {
+            reason: reason.name(),
+            detail,
+            due_on,
+            working_days_left,
+            expedited_reason: expedited.map(|one| one.reason.clone()),
+            held_ahead: None,
+        }
+    }
 }
 
 /// What an officer noted for his colleagues.
@@ -655,6 +729,9 @@ pub struct ApplicationView {
     /// When the applicant was last reminded of what is awaited from him.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reminded_at: Option<DateTime<Utc>>,
+    /// Why it comes when it does, while it waits for the office; shown to the office and to auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub urgency: Option<UrgencyView>,
     /// What the caller can ask for now, and what blocks it.
     pub commands: Vec<ChoiceView>,
 }
@@ -849,6 +926,21 @@ impl ApplicationView {
                 by: claim.by,
                 name: seen.holder.map(str::to_owned),
                 until: claim.until,
+                queue: claim.queue.clone(),
+            }),
+            urgency: seen.work.filter(|_| inside).map(|work| {
+                let expedited = application.expedited.as_ref();
+                let urgency = Urgency::of(
+                    work,
+                    expedited.is_some(),
+                    application.due_on,
+                    seen.today,
+                    &seen.rules.calendar,
+                );
+                UrgencyView {
+                    held_ahead: seen.held_ahead,
+                    ..UrgencyView::of(urgency, expedited, application.submitted_at, language)
+                }
             }),
             expedited: application.expedited.as_ref().filter(|_| inside).map(|one| ExpeditedView {
                 by: one.by,
@@ -942,25 +1034,109 @@ pub struct SummaryView {
     /// Who holds it; shown to the office.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimView>,
+    /// The kind of office work that it waits for: `intake`, `checks`, `registers`, `decision`, `payment`, `handover` or
+    /// `annulment`; shown to the office.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 10, example = "checks")]
+    pub work: Option<&'static str>,
+    /// Why it comes when it does; shown to the office.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub urgency: Option<UrgencyView>,
+    /// The latest of the officers' notes; shown to the office.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_note: Option<LastNoteView>,
+    /// The checks that stand in the way of a grant; shown to the office.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_items = 40)]
+    pub open_checks: Option<Vec<OpenCheckView>>,
+}
+
+/// The latest of the officers' notes.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastNoteView {
+    /// The text.
+    #[schema(max_length = 4000)]
+    pub text: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The officer's account.
+    pub by: Uuid,
+    /// The officer's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub name: Option<String>,
+}
+
+/// A check that stands in the way of a grant.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenCheckView {
+    /// Name.
+    #[schema(max_length = 60, example = "entryBan")]
+    pub id: String,
+    /// What is asked.
+    #[schema(max_length = 300)]
+    pub title: String,
+    /// The answer that blocks; absent while an answer is awaited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 20, example = "hit")]
+    pub outcome: Option<String>,
+    /// The coded reason of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 60)]
+    pub reason: Option<String>,
 }
 
 impl SummaryView {
     /// Shows a row of a list.
-    #[must_use]
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when a stored value does not decode.
     pub fn of(
         row: crate::storage::applications::SummaryRow,
-        definition: Option<&Definition>,
+        rules: &Rulebook,
         inside: bool,
         language: &str,
         now: DateTime<Utc>,
-    ) -> Self {
+    ) -> Result<Self> {
+        let version = u32::try_from(row.workflow_version).unwrap_or_default();
+        let definition = rules.definition(&row.track, version);
+        let desk = row.desk()?.filter(|_| inside);
         let claim = match (row.claimed_by, row.claimed_until) {
             (Some(by), Some(until)) if inside && until > now => {
-                Some(ClaimView { by, name: row.holder, until })
+                let queue = desk.as_ref().and_then(|desk| desk.claimed_from.clone());
+                Some(ClaimView { by, name: row.holder, until, queue })
             }
             _ => None,
         };
-        Self {
+        let work = desk.as_ref().and_then(|desk| desk.work);
+        let urgency = desk.as_ref().zip(work).map(|(desk, work)| {
+            let expedited = desk.expedited.as_ref();
+            let urgency =
+                Urgency::of(work, expedited.is_some(), row.due_on, desk.today, &rules.calendar);
+            UrgencyView::of(urgency, expedited, row.submitted_at, language)
+        });
+        let (mut last_note, mut open_checks) = (None, None);
+        if let Some(desk) = desk {
+            last_note = desk.note.map(|note| LastNoteView {
+                text: note.text,
+                at: note.at,
+                by: note.by,
+                name: desk.note_by,
+            });
+            let shown = desk.checks.unwrap_or_default().into_iter().map(|check| {
+                let rule = definition.and_then(|definition| definition.check(&check.id));
+                OpenCheckView {
+                    title: rule.map(|rule| text(&rule.title, language)).unwrap_or_default(),
+                    id: check.id,
+                    outcome: check.outcome,
+                    reason: check.reason,
+                }
+            });
+            open_checks = Some(shown.collect());
+        }
+        Ok(Self {
             stage: definition
                 .and_then(|definition| wording(definition, &row.state, language))
                 .map(|words| words.stage.clone())
@@ -980,7 +1156,11 @@ impl SummaryView {
             escalated_at: row.escalated_at,
             person_name: row.person_name,
             claim,
-        }
+            work: work.map(Work::name),
+            urgency,
+            last_note,
+            open_checks,
+        })
     }
 }
 
@@ -1016,13 +1196,22 @@ pub struct HistoryView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub request: Option<serde_json::Value>,
+    /// Of a claim: whether the officer picked it by hand, not from a queue; shown to the office and to auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picked: Option<bool>,
 }
 
 impl HistoryView {
     /// Shows an event; `inside` says whether the caller works in the office or audits it.
     #[must_use]
     pub fn of(event: Event, inside: bool) -> Self {
+        let picked = event.changes.iter().find_map(|change| match change {
+            Change::Claimed { queue, .. } => Some(queue.is_none()),
+            _ => None,
+        });
+        let is_claim = event.act == Act::BuiltIn(BuiltIn::Claim);
         Self {
+            picked: picked.filter(|_| inside && is_claim),
             id: event.id,
             seq: event.seq,
             at: event.at,
@@ -1048,8 +1237,8 @@ pub struct AccessView {
     pub id: Uuid,
     /// When.
     pub at: DateTime<Utc>,
-    /// What was read: `applicationRead`, `documentRead`, `historyRead`, `clockRead`, `receiptRead`, `queueRead`, `logQueried`,
-    /// `logExported`.
+    /// What was read: `applicationRead`, `documentRead`, `historyRead`, `clockRead`, `receiptRead`, `queueRead`, `searchRead`,
+    /// `logQueried`, `logExported`.
     #[schema(max_length = 40, example = "applicationRead")]
     pub kind: String,
     /// The account that read; shown to auditors.
@@ -1079,7 +1268,7 @@ pub struct AccessView {
     pub document: Option<String>,
     /// The queue in which it was shown.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 20, example = "intake")]
+    #[schema(max_length = 40, example = "intake")]
     pub queue: Option<String>,
 }
 

@@ -162,6 +162,9 @@ pub struct Claim {
     pub by: Uuid,
     /// When it ends by itself.
     pub until: DateTime<Utc>,
+    /// The queue that gave it out; `None` when the officer picked it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
 }
 
 /// Why an application goes before all others of its office.
@@ -553,8 +556,8 @@ impl Application {
             Change::ExpeditionEnded => self.expedited = None,
             Change::NoteAdded { note } => self.notes.push(note.clone()),
             Change::Corrected { correction } => self.corrections.push(correction.clone()),
-            Change::Claimed { by, until, .. } => {
-                self.claim = Some(Claim { by: *by, until: *until });
+            Change::Claimed { by, until, queue } => {
+                self.claim = Some(Claim { by: *by, until: *until, queue: queue.clone() });
             }
             Change::ClaimReleased => self.claim = None,
             Change::HandLaid { command, by } => {

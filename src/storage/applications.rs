@@ -5,7 +5,7 @@
 //! [`claim_next`].
 
 mod claim;
-mod queue;
+pub(super) mod queue;
 mod write;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -20,9 +20,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use self::claim::{ClaimNext, Claimed, claim_next};
+pub use self::claim::{ClaimNext, Claimed, MOST_AHEAD, claim_next};
 pub use self::queue::{
-    Place, PublicPermitRow, StatusRow, SummaryRow, count_queues, find_by_birth_date, find_permit,
+    Count, DeskCheck, DeskRow, Holder, Narrow, Place, PublicPermitRow, StatusRow, SummaryRow, count_queues, find_by_birth_date, find_permit,
     find_status, list_of_applicant, list_queue,
 };
 pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply};
@@ -285,7 +285,7 @@ impl Query for Load<'_> {
         (Jsonb, Jsonb, Nullable<Jsonb>, Jsonb, Nullable<Jsonb>, Nullable<Jsonb>, Jsonb),
         (Nullable<Jsonb>, Jsonb, Jsonb, Nullable<SqlUuid>, Nullable<Date>),
         (Nullable<Timestamptz>, Nullable<Timestamptz>),
-        (Nullable<SqlUuid>, Nullable<Timestamptz>, Nullable<Text>),
+        (Nullable<SqlUuid>, Nullable<Timestamptz>, Nullable<Text>, Nullable<Text>),
         (Text, Text, Text),
         (Nullable<Jsonb>, Nullable<Jsonb>, Nullable<Jsonb>),
         (Jsonb, Bool, Bool),
@@ -300,6 +300,7 @@ impl QueryFragment<Pg> for Load<'_> {
              a.escalated_at, a.form, a.documents, a.clock, a.information, a.decision, a.proposal, \
              a.hands, a.expedited, a.notes, a.corrections, a.state_event, a.standard_due_on, \
              a.warned_at, a.reminded_at, a.claimed_by, a.claimed_until, \
+             a.claimed_from, \
              (SELECT o.name FROM accounts o WHERE o.id = a.claimed_by), \
              u.title, u.region, u.time_zone, \
              (SELECT jsonb_agg(to_jsonb(c) - 'application_id' ORDER BY c.id COLLATE \"C\") \
@@ -389,7 +390,7 @@ struct Row {
     parts: (Value, Value, Option<Value>, Value, Option<Value>, Option<Value>, Value),
     desk: Desk,
     told: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
-    claim: (Option<Uuid>, Option<DateTime<Utc>>, Option<String>),
+    claim: (Option<Uuid>, Option<DateTime<Utc>>, Option<String>, Option<String>),
     unit: (String, String, String),
     children: (Option<Value>, Option<Value>, Option<Value>),
     extras: (Value, bool, bool),
@@ -472,7 +473,7 @@ impl Row {
         let (expedited, notes, corrections, state_event, standard_due_on) = self.desk;
         let (warned_at, reminded_at) = self.told;
         let claim = match (self.claim.0, self.claim.1) {
-            (Some(by), Some(until)) => Some(Claim { by, until }),
+            (Some(by), Some(until)) => Some(Claim { by, until, queue: self.claim.2 }),
             (None, None) => None,
             _ => return Err(corrupt("applications", "claimed_until")),
         };
@@ -529,7 +530,7 @@ impl Row {
         Ok(Loaded {
             application,
             unit: Unit { code: unit, title, region, time_zone },
-            holder: self.claim.2,
+            holder: self.claim.3,
             charge_serial: extras.charge_serial,
             permit_serial: extras.permit_serial,
             other_open: self.extras.1,

@@ -153,6 +153,7 @@ const TAMPERINGS: &[(&str, &str, &str, &str)] = &[
     ("applications", "proposal", "NULL", "proposal"),
     ("applications", "hands", "hands - 0", "hands"),
     ("applications", "claimed_until", "claimed_until + interval '1 hour'", "claim"),
+    ("applications", "claimed_from", "coalesce(claimed_from, '') || 'x'", "claim"),
     ("checks", "outcome", "'hit'", "checks"),
     ("checks", "override_reason", "override_reason || '.'", "checks"),
     ("checks", "note", "'a word'", "checks"),

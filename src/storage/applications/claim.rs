@@ -1,15 +1,20 @@
 //! Takes the most urgent free application of a queue: one statement, and two officers never get the same.
+//!
+//! A queue over one kind of work is read in the order of its index, and the first row that no colleague is just taking
+//! is locked. One over several kinds is read kind by kind: as many of each as there can be colleagues who are just taking
+//! one, merged, and then the first that is still as it was read.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::{Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{OptionalExtension, QueryResult};
 use diesel_async::RunQueryDsl;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::queue::{KEYS, ORDER, Scope};
 use super::super::events::canonical;
 use super::super::{Conn, query_failed};
 use crate::domain::actor::Actor;
@@ -24,7 +29,7 @@ pub struct ClaimNext<'a> {
     /// Unit's code.
     pub unit: &'a str,
     /// The queue.
-    pub queue: Queue,
+    pub queue: &'a Queue,
     /// The officer's account.
     pub officer: Uuid,
     /// The officer as actor.
@@ -45,14 +50,27 @@ pub struct ClaimNext<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claimed {
     /// This application is the officer's until the lease ends.
-    Application(Uuid),
+    Application {
+        /// Which.
+        id: Uuid,
+        /// How many more urgent ones colleagues hold; at most [`MOST_AHEAD`] for each kind of work.
+        held_ahead: i64,
+    },
     /// Nothing is free.
     Nothing,
     /// The idempotency key was used before.
     KeyUsed,
 }
 
-/// Claims the most urgent free application: earliest statutory date, then earliest hand-in.
+/// How many claims can be under way at one instant: each is one statement on a connection of its own, and PostgreSQL
+/// takes a hundred unless it is told otherwise.
+const AT_ONCE: i64 = 128;
+
+/// Up to how many held applications are counted for each kind of work.
+pub const MOST_AHEAD: i64 = 1000;
+
+/// Claims the most urgent free application: expedited ones first, then the earliest statutory date, then the earliest
+/// hand-in.
 ///
 /// Applications on which a colleague is at work this instant are skipped, not waited for. The lease, its event and
 /// the kept answer (an empty body, with the application as location) are one statement.
@@ -66,18 +84,23 @@ pub async fn claim_next(conn: &mut Conn, ask: &ClaimNext<'_>) -> Result<Claimed>
         "changes": [Change::Claimed {
             by: ask.officer,
             until: ask.until,
-            queue: Some(ask.queue.name().to_owned()),
+            queue: Some(ask.queue.name.clone()),
         }],
     }))?;
+    let scope = Scope::of(ask.unit, &ask.queue.filter, ask.now);
+    if scope.is_empty() {
+        return Ok(Claimed::Nothing);
+    }
     let statement = Statement {
         ask,
+        scope,
         officer: Some(ask.officer),
         private: private(ask, &content),
         content,
         pads: sealed::pads(&ask.salt),
     };
-    match statement.get_result::<(Uuid,)>(conn).await.optional() {
-        Ok(Some((id,))) => Ok(Claimed::Application(id)),
+    match statement.get_result::<(Uuid, i64)>(conn).await.optional() {
+        Ok(Some((id, held_ahead))) => Ok(Claimed::Application { id, held_ahead }),
         Ok(None) => Ok(Claimed::Nothing),
         Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, violation))
             if violation.constraint_name() == Some("idempotency_keys_pkey") =>
@@ -90,6 +113,7 @@ pub async fn claim_next(conn: &mut Conn, ask: &ClaimNext<'_>) -> Result<Claimed>
 
 struct Statement<'a> {
     ask: &'a ClaimNext<'a>,
+    scope: Scope<'a>,
     content: String,
     private: String,
     pads: [[u8; 64]; 2],
@@ -124,22 +148,20 @@ impl QueryId for Statement<'_> {
 }
 
 impl Query for Statement<'_> {
-    type SqlType = (SqlUuid,);
+    type SqlType = (SqlUuid, BigInt);
 }
 
 impl QueryFragment<Pg> for Statement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let ask = self.ask;
         let act = Act::BuiltIn(BuiltIn::Claim);
-        out.push_sql("WITH next AS (SELECT id FROM applications a WHERE ");
-        super::queue::walk_predicate(ask.unit, ask.queue, &ask.now, out.reborrow())?;
-        out.push_sql(" AND (claimed_until IS NULL OR claimed_until <= ");
-        out.push_bind_param::<Timestamptz, _>(&ask.now)?;
+        out.push_sql("WITH ");
+        self.next(out.reborrow())?;
         out.push_sql(
-            ") ORDER BY coalesce(due_on, 'infinity'), submitted_at, id LIMIT 1 \
-             FOR UPDATE SKIP LOCKED), \
-             moved AS (UPDATE applications a SET version = version + 1, claimed_by = ",
+            ", moved AS (UPDATE applications a SET version = version + 1, claimed_from = ",
         );
+        out.push_bind_param::<Text, _>(&ask.queue.name)?;
+        out.push_sql(", claimed_by = ");
         out.push_bind_param::<SqlUuid, _>(&ask.officer)?;
         out.push_sql(", claimed_until = ");
         out.push_bind_param::<Timestamptz, _>(&ask.until)?;
@@ -190,7 +212,67 @@ impl QueryFragment<Pg> for Statement<'_> {
         out.push_bind_param::<Binary, [u8]>(ask.key.1)?;
         out.push_sql(", 200, '/v1/applications/' || id, '', ");
         out.push_bind_param::<Timestamptz, _>(&ask.now)?;
-        out.push_sql(" FROM moved) SELECT id FROM moved");
+        out.push_sql(" FROM moved) SELECT moved.id, ");
+        self.held_ahead(out.reborrow())?;
+        out.push_sql(" FROM moved JOIN next ON next.id = moved.id");
+        Ok(())
+    }
+}
+
+impl Statement<'_> {
+    /// Writes the table `next`: the one to be claimed, locked, with its place.
+    fn next<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let scope = &self.scope;
+        if scope.branch_count() == 1 {
+            out.push_sql("next AS (SELECT ");
+            out.push_sql(KEYS);
+            out.push_sql(" FROM applications a WHERE ");
+            scope.walk(0, out.reborrow())?;
+            scope.walk_free(out.reborrow())?;
+            out.push_sql(" ORDER BY ");
+            out.push_sql(ORDER);
+            out.push_sql(" LIMIT 1 FOR UPDATE SKIP LOCKED)");
+            return Ok(());
+        }
+        out.push_sql("first AS (SELECT * FROM (");
+        for branch in 0..scope.branch_count() {
+            out.push_sql(if branch == 0 { "(SELECT " } else { " UNION ALL (SELECT " });
+            out.push_sql(KEYS);
+            out.push_sql(", a.version FROM applications a WHERE ");
+            scope.walk(branch, out.reborrow())?;
+            scope.walk_free(out.reborrow())?;
+            out.push_sql(" ORDER BY ");
+            out.push_sql(ORDER);
+            out.push_sql(" LIMIT ");
+            out.push_bind_param::<BigInt, _>(&AT_ONCE)?;
+            out.push_sql(")");
+        }
+        out.push_sql(") AS each ORDER BY waits, due, submitted_at, id LIMIT ");
+        out.push_bind_param::<BigInt, _>(&AT_ONCE)?;
+        // What a colleague has changed since it was read has another version: it is passed by.
+        out.push_sql(
+            "), next AS (SELECT f.waits, f.due, f.submitted_at, a.id FROM first f \
+             JOIN applications a ON a.id = f.id AND a.version = f.version \
+             ORDER BY f.waits, f.due, f.submitted_at, f.id LIMIT 1 FOR UPDATE OF a SKIP LOCKED)",
+        );
+        Ok(())
+    }
+
+    /// Writes how many that colleagues hold come before `next`.
+    fn held_ahead<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("(SELECT count(*) FROM (");
+        for branch in 0..self.scope.branch_count() {
+            out.push_sql(if branch == 0 { "(SELECT " } else { " UNION ALL (SELECT " });
+            out.push_sql("1 FROM applications a WHERE ");
+            self.scope.walk(branch, out.reborrow())?;
+            self.scope.walk_held(out.reborrow())?;
+            out.push_sql(" AND (");
+            out.push_sql(ORDER);
+            out.push_sql(") < (next.waits, next.due, next.submitted_at, next.id) LIMIT ");
+            out.push_bind_param::<BigInt, _>(&MOST_AHEAD)?;
+            out.push_sql(")");
+        }
+        out.push_sql(") AS held)");
         Ok(())
     }
 }

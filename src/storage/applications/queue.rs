@@ -1,55 +1,266 @@
 //! What waits in a unit's queues, what an applicant handed in, and what the public may know.
+//!
+//! A queue's predicate is a union of disjoint [`Branch`]es, each a stretch of one index in the queue's order. List, count,
+//! claim and metric are made of the same branches, so they cannot disagree; and each branch is read in order, so that the
+//! first page and the claim of a queue over several kinds of work stay as fast as those over one.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Date, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    Array, BigInt, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+};
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, NullableExpressionMethods as _,
     OptionalExtension, QueryDsl as _, QueryResult, Queryable,
 };
 use diesel_async::RunQueryDsl;
+use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::schema::{applications as a, permits as p, units as u};
 use super::super::{Conn, query_failed};
-use crate::domain::queue::Queue;
-use crate::error::Result;
+use crate::domain::application::{Expedited, Note};
+use crate::domain::queue::{Filter, Queue, Work};
+use crate::error::{Error, Result};
 
-/// Writes the one predicate of a queue, over the table alias `a`.
-pub(super) fn walk_predicate<'b>(
-    unit: &'b str,
-    queue: Queue,
-    now: &'b DateTime<Utc>,
-    mut out: AstPass<'_, 'b, Pg>,
-) -> QueryResult<()> {
-    out.push_sql("a.unit_code = ");
-    out.push_bind_param::<Text, str>(unit)?;
-    // Literals of ours: the planner then knows the partial indexes and each queue's share of the table.
-    if queue != Queue::Overdue {
-        for (index, work) in queue.works().iter().enumerate() {
-            out.push_sql(if index == 0 { " AND a.work IN ('" } else { "', '" });
-            out.push_sql(work.name());
-        }
-        out.push_sql("')");
-        return Ok(());
-    }
-    out.push_sql(
-        " AND a.work IS NOT NULL AND (a.escalated_at IS NOT NULL \
-         OR (a.work IN ('checks', 'registers', 'decision') \
-         AND coalesce(a.due_on, 'infinity') < (SELECT (",
-    );
-    out.push_bind_param::<Timestamptz, _>(now)?;
-    out.push_sql(" AT TIME ZONE time_zone)::date FROM units WHERE code = ");
-    out.push_bind_param::<Text, str>(unit)?;
-    out.push_sql(")))");
-    Ok(())
+/// Whose applications are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// Those that nobody holds.
+    Nobody,
+    /// Those that this account holds.
+    Account(Uuid),
 }
+
+/// What an officer looks for within a queue; an empty part asks for all.
+#[derive(Debug, Clone, Default)]
+pub struct Narrow {
+    /// The track.
+    pub track: Option<String>,
+    /// The state.
+    pub state: Option<String>,
+    /// A check that is open.
+    pub check: Option<String>,
+    /// Whose they are.
+    pub holder: Option<Holder>,
+    /// Whether they are overdue.
+    pub overdue: Option<bool>,
+    /// Whether they were put before all others.
+    pub expedited: Option<bool>,
+}
+
+/// A stretch of the index of what waits: one kind of work and one part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Branch {
+    work: Work,
+    late: Late,
+    expedited: Option<bool>,
+}
+
+/// How a branch stands to the statutory date and to escalation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Late {
+    /// It does not matter.
+    Either,
+    /// Past the date.
+    Past,
+    /// Escalated, and not past the date.
+    EscalatedInTime,
+    /// Neither.
+    No,
+}
+
+/// What a statement about a queue binds: the filter of the queue, and what is looked for within it.
+pub(super) struct Scope<'a> {
+    unit: &'a str,
+    now: DateTime<Utc>,
+    filter: &'a Filter,
+    narrow: &'a Narrow,
+    phases: Vec<&'static str>,
+    handed_in_until: Option<DateTime<Utc>>,
+    handed_in_since: Option<DateTime<Utc>>,
+    branches: Vec<Branch>,
+}
+
+const EVERYTHING: &Narrow =
+    &Narrow { track: None, state: None, check: None, holder: None, overdue: None, expedited: None };
+
+/// Both demands in one; `Err` when they contradict each other.
+fn both(one: Option<bool>, other: Option<bool>) -> Result<Option<bool>, ()> {
+    match (one, other) {
+        (Some(one), Some(other)) if one != other => Err(()),
+        (one, other) => Ok(one.or(other)),
+    }
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn of(unit: &'a str, filter: &'a Filter, now: DateTime<Utc>) -> Self {
+        Self::within(unit, filter, EVERYTHING, now)
+    }
+
+    fn within(unit: &'a str, filter: &'a Filter, narrow: &'a Narrow, now: DateTime<Utc>) -> Self {
+        let before = |days: u32| now - TimeDelta::days(i64::from(days));
+        Self {
+            unit,
+            now,
+            filter,
+            narrow,
+            phases: filter.phase.iter().map(|phase| phase.name()).collect(),
+            handed_in_until: filter.min_age_days.map(before),
+            handed_in_since: filter.max_age_days.map(before),
+            branches: Self::branches(filter, narrow).unwrap_or_default(),
+        }
+    }
+
+    fn branches(filter: &Filter, narrow: &Narrow) -> Result<Vec<Branch>, ()> {
+        let overdue = both(filter.overdue, narrow.overdue)?;
+        let expedited = both(filter.expedited, narrow.expedited)?;
+        let mut branches = Vec::new();
+        for work in filter.works() {
+            let mut add = |late, expedited| branches.push(Branch { work, late, expedited });
+            match overdue {
+                None => add(Late::Either, expedited),
+                Some(false) => add(Late::No, expedited),
+                Some(true) => {
+                    // Apart, what is late is the beginning of each stretch.
+                    for apart in [true, false] {
+                        if work.is_under_the_clock() && expedited.is_none_or(|one| one == apart) {
+                            add(Late::Past, Some(apart));
+                        }
+                    }
+                    add(Late::EscalatedInTime, expedited);
+                }
+            }
+        }
+        Ok(branches)
+    }
+
+    /// Whether nothing can wait here.
+    pub(super) fn is_empty(&self) -> bool {
+        self.branches.is_empty()
+    }
+
+    pub(super) fn branch_count(&self) -> usize {
+        self.branches.len()
+    }
+
+    /// Writes a branch of the one predicate, over the table alias `a`.
+    pub(super) fn walk<'b>(&'b self, branch: usize, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Branch { work, late, expedited } = self.branches[branch];
+        out.push_sql("a.unit_code = ");
+        out.push_bind_param::<Text, str>(self.unit)?;
+        // A literal of ours: the planner then knows the partial indexes and each kind's share of the table.
+        out.push_sql(" AND a.work = '");
+        out.push_sql(work.name());
+        out.push_sql("'");
+        match expedited {
+            None => {}
+            // `IS NOT NULL` would not be found in the index, whose column this is.
+            Some(true) => out.push_sql(" AND (a.expedited IS NULL) <= false"),
+            Some(false) => out.push_sql(" AND a.expedited IS NULL"),
+        }
+        match late {
+            Late::Either => {}
+            Late::Past => self.walk_date("<", out.reborrow())?,
+            Late::EscalatedInTime => out.push_sql(" AND a.escalated_at IS NOT NULL"),
+            Late::No => out.push_sql(" AND a.escalated_at IS NULL"),
+        }
+        if matches!(late, Late::EscalatedInTime | Late::No) && work.is_under_the_clock() {
+            self.walk_date(">=", out.reborrow())?;
+        }
+        let Filter { track, state, check, .. } = self.filter;
+        for (column, names) in [(" AND a.track = ANY(", track), (" AND a.state = ANY(", state)] {
+            if !names.is_empty() {
+                out.push_sql(column);
+                out.push_bind_param::<Array<Text>, _>(names)?;
+                out.push_sql(")");
+            }
+        }
+        if !self.phases.is_empty() {
+            out.push_sql(" AND a.phase = ANY(");
+            out.push_bind_param::<Array<Text>, _>(&self.phases)?;
+            out.push_sql(")");
+        }
+        if !check.is_empty() {
+            out.push_sql(" AND a.open_checks && ");
+            out.push_bind_param::<Array<Text>, _>(check)?;
+        }
+        for (column, at) in [
+            (" AND a.submitted_at <= ", &self.handed_in_until),
+            (" AND a.submitted_at >= ", &self.handed_in_since),
+        ] {
+            if let Some(at) = at {
+                out.push_sql(column);
+                out.push_bind_param::<Timestamptz, _>(at)?;
+            }
+        }
+        self.walk_narrow(out)
+    }
+
+    fn walk_narrow<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        for (column, name, end) in [
+            (" AND a.track = ", &self.narrow.track, ""),
+            (" AND a.state = ", &self.narrow.state, ""),
+            (" AND a.open_checks && ARRAY[", &self.narrow.check, "]"),
+        ] {
+            if let Some(name) = name {
+                out.push_sql(column);
+                out.push_bind_param::<Text, _>(name)?;
+                out.push_sql(end);
+            }
+        }
+        match &self.narrow.holder {
+            None => Ok(()),
+            Some(Holder::Nobody) => self.walk_free(out),
+            Some(Holder::Account(account)) => {
+                out.push_sql(" AND a.claimed_by = ");
+                out.push_bind_param::<SqlUuid, _>(account)?;
+                self.walk_held(out)
+            }
+        }
+    }
+
+    fn walk_date<'b>(&'b self, compare: &str, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(" AND coalesce(a.due_on, 'infinity') ");
+        out.push_sql(compare);
+        out.push_sql(" (SELECT (");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(" AT TIME ZONE time_zone)::date FROM units WHERE code = ");
+        out.push_bind_param::<Text, str>(self.unit)?;
+        out.push_sql(")");
+        Ok(())
+    }
+
+    /// Writes that nobody holds it.
+    pub(super) fn walk_free<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(" AND (a.claimed_until IS NULL OR a.claimed_until <= ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql(")");
+        Ok(())
+    }
+
+    /// Writes that somebody holds it.
+    pub(super) fn walk_held<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(" AND a.claimed_until > ");
+        out.push_bind_param::<Timestamptz, _>(&self.now)
+    }
+}
+
+/// The order of every queue: as the index has it.
+pub(super) const ORDER: &str =
+    "(a.expedited IS NULL), coalesce(a.due_on, 'infinity'), a.submitted_at, a.id";
+
+/// The parts of [`ORDER`] as columns `waits`, `due`, `submitted_at` and `id`.
+pub(super) const KEYS: &str =
+    "(a.expedited IS NULL) AS waits, coalesce(a.due_on, 'infinity') AS due, a.submitted_at, a.id";
 
 /// A place in a queue's order, for the page that follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
+    /// Whether it was put before all others.
+    pub expedited: bool,
     /// Statutory date; `None` sorts last.
     pub due_on: Option<NaiveDate>,
     /// When it was handed in.
@@ -95,17 +306,74 @@ pub struct SummaryRow {
     pub claimed_until: Option<DateTime<Utc>>,
     /// The holder's name.
     pub holder: Option<String>,
+    desk: Option<Value>,
 }
 
-type SummaryType = (
+/// What the office alone sees in a list.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeskRow {
+    /// The office's date today.
+    pub today: NaiveDate,
+    /// The kind of work it waits for.
+    pub work: Option<Work>,
+    /// Why it goes before all others.
+    pub expedited: Option<Expedited>,
+    /// The latest note.
+    pub note: Option<Note>,
+    /// Who wrote it.
+    pub note_by: Option<String>,
+    /// The checks that stand in the way of a grant.
+    #[serde(default)]
+    pub checks: Option<Vec<DeskCheck>>,
+    /// The queue that gave it to its holder.
+    pub claimed_from: Option<String>,
+}
+
+/// A check that stands in the way of a grant.
+#[derive(Debug, Clone, Deserialize)]
+pub struct DeskCheck {
+    /// Its name in the definition.
+    pub id: String,
+    /// The answer; `None` while it is awaited.
+    pub outcome: Option<String>,
+    /// The coded reason of the answer.
+    pub reason: Option<String>,
+}
+
+impl SummaryRow {
+    /// Gives what the office alone sees; `None` in lists that are not for it.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when a stored value does not decode.
+    pub fn desk(&self) -> Result<Option<DeskRow>> {
+        super::maybe("applications", "desk", self.id, self.desk.clone())
+    }
+
+    /// Gives its place in the order of the queue that listed it.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for what was never handed in.
+    pub fn place(&self) -> Result<Place> {
+        let submitted_at = self.submitted_at.ok_or_else(|| Error::Corrupt {
+            table: "applications",
+            column: "submitted_at",
+            row: self.id.to_string(),
+        })?;
+        let expedited = self.desk.as_ref().is_some_and(|desk| !desk["expedited"].is_null());
+        Ok(Place { expedited, due_on: self.due_on, submitted_at, id: self.id })
+    }
+}
+
+pub(in crate::storage) type SummaryType = (
     SqlUuid,
     Text,
     Text,
-    diesel::sql_types::Integer,
+    Integer,
     Text,
     Text,
     Text,
-    diesel::sql_types::Integer,
+    Integer,
     Timestamptz,
     Timestamptz,
     Nullable<Timestamptz>,
@@ -115,35 +383,60 @@ type SummaryType = (
     Nullable<SqlUuid>,
     Nullable<Timestamptz>,
     Nullable<Text>,
+    Nullable<Jsonb>,
 );
 
-const SUMMARY: &str = "SELECT a.id, a.reference, a.track, a.workflow_version, a.unit_code, a.state, \
+/// The columns of a [`SummaryRow`] but for the last, over the table alias `a`.
+const SUMMARY: &str = "a.id, a.reference, a.track, a.workflow_version, a.unit_code, a.state, \
      a.phase, a.version, a.created_at, a.state_since, a.submitted_at, a.due_on, a.escalated_at, \
      a.person_name, a.claimed_by, a.claimed_until, \
-     (SELECT o.name FROM accounts o WHERE o.id = a.claimed_by) FROM applications a WHERE ";
+     (SELECT o.name FROM accounts o WHERE o.id = a.claimed_by), ";
 
-/// Lists a queue of a unit, most urgent first, after the given place.
+/// Writes the columns of a [`SummaryRow`] as the office sees it, over the table alias `a`.
+pub(in crate::storage) fn walk_summary<'b>(
+    now: &'b DateTime<Utc>,
+    mut out: AstPass<'_, 'b, Pg>,
+) -> QueryResult<()> {
+    out.push_sql(SUMMARY);
+    out.push_sql("jsonb_build_object('today', (SELECT (");
+    out.push_bind_param::<Timestamptz, _>(now)?;
+    out.push_sql(
+        " AT TIME ZONE n.time_zone)::date FROM units n WHERE n.code = a.unit_code), \
+         'work', a.work, 'expedited', a.expedited, 'claimedFrom', a.claimed_from, \
+         'note', a.notes -> -1, 'noteBy', (SELECT o.name FROM accounts o \
+           WHERE o.id = (a.notes -> -1 ->> 'by')::uuid), \
+         'checks', (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'outcome', c.outcome, \
+           'reason', c.reason) ORDER BY c.id COLLATE \"C\") FROM checks c \
+           WHERE c.application_id = a.id AND c.id = ANY(a.open_checks)))",
+    );
+    Ok(())
+}
+
+/// Lists a queue of a unit, most urgent first, after the given place. No statement when nothing can be in it.
 ///
 /// # Errors
-/// [`crate::error::Error::Internal`] when the database fails.
+/// [`Error::Internal`] when the database fails.
 pub async fn list_queue(
     conn: &mut Conn,
     unit: &str,
-    queue: Queue,
+    queue: &Queue,
+    narrow: &Narrow,
     now: DateTime<Utc>,
     after: Option<Place>,
     limit: i64,
 ) -> Result<Vec<SummaryRow>> {
-    ListQueue { unit, queue, now, after, limit }
+    let scope = Scope::within(unit, &queue.filter, narrow, now);
+    if scope.is_empty() || !queue.holds_applications() {
+        return Ok(Vec::new());
+    }
+    ListQueue { scope, after, limit }
         .load(conn)
         .await
         .map_err(|e| query_failed("applications::list_queue", e))
 }
 
 struct ListQueue<'a> {
-    unit: &'a str,
-    queue: Queue,
-    now: DateTime<Utc>,
+    scope: Scope<'a>,
     after: Option<Place>,
     limit: i64,
 }
@@ -159,67 +452,113 @@ impl Query for ListQueue<'_> {
 
 impl QueryFragment<Pg> for ListQueue<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(SUMMARY);
-        walk_predicate(self.unit, self.queue, &self.now, out.reborrow())?;
-        if let Some(after) = &self.after {
-            out.push_sql(
-                " AND (coalesce(a.due_on, 'infinity'), a.submitted_at, a.id) > (coalesce(",
-            );
-            out.push_bind_param::<Nullable<Date>, _>(&after.due_on)?;
-            out.push_sql(", 'infinity'), ");
-            out.push_bind_param::<Timestamptz, _>(&after.submitted_at)?;
-            out.push_sql(", ");
-            out.push_bind_param::<SqlUuid, _>(&after.id)?;
+        out.push_sql("SELECT ");
+        walk_summary(&self.scope.now, out.reborrow())?;
+        out.push_sql(" FROM (");
+        for branch in 0..self.scope.branch_count() {
+            out.push_sql(if branch == 0 { "(SELECT " } else { " UNION ALL (SELECT " });
+            out.push_sql(KEYS);
+            out.push_sql(" FROM applications a WHERE ");
+            self.scope.walk(branch, out.reborrow())?;
+            if let Some(after) = &self.after {
+                out.push_sql(" AND (");
+                out.push_sql(ORDER);
+                out.push_sql(if after.expedited { ") > (false, " } else { ") > (true, " });
+                out.push_sql("coalesce(");
+                out.push_bind_param::<Nullable<Date>, _>(&after.due_on)?;
+                out.push_sql(", 'infinity'), ");
+                out.push_bind_param::<Timestamptz, _>(&after.submitted_at)?;
+                out.push_sql(", ");
+                out.push_bind_param::<SqlUuid, _>(&after.id)?;
+                out.push_sql(")");
+            }
+            out.push_sql(" ORDER BY ");
+            out.push_sql(ORDER);
+            out.push_sql(" LIMIT ");
+            out.push_bind_param::<BigInt, _>(&self.limit)?;
             out.push_sql(")");
         }
-        out.push_sql(" ORDER BY coalesce(a.due_on, 'infinity'), a.submitted_at, a.id LIMIT ");
+        out.push_sql(
+            ") AS next JOIN applications a ON a.id = next.id \
+             ORDER BY next.waits, next.due, next.submitted_at, next.id LIMIT ",
+        );
         out.push_bind_param::<BigInt, _>(&self.limit)
     }
 }
 
-/// Counts a unit's queues: how many wait, and how many of them are free to claim. One statement.
+/// How many wait in a queue, and how many of them are free to claim.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// How many wait.
+    pub waiting: i64,
+    /// How many of them nobody holds.
+    pub free: i64,
+}
+
+/// Counts queues of a unit, in the order given; one statement. Payments to match are counted for all units: they name
+/// none.
 ///
 /// # Errors
-/// [`crate::error::Error::Internal`] when the database fails.
+/// [`Error::Internal`] when the database fails.
 pub async fn count_queues(
     conn: &mut Conn,
     unit: &str,
+    queues: &[Queue],
     now: DateTime<Utc>,
-) -> Result<Vec<(Queue, i64, i64)>> {
-    let rows: Vec<(String, i64, i64)> = CountQueues { unit, now }
+) -> Result<Vec<Count>> {
+    let scopes: Vec<Option<Scope<'_>>> = queues
+        .iter()
+        .map(|queue| queue.holds_applications().then(|| Scope::of(unit, &queue.filter, now)))
+        .collect();
+    let mut counts = vec![Count::default(); queues.len()];
+    if scopes.iter().flatten().all(Scope::is_empty) && scopes.iter().all(Option::is_some) {
+        return Ok(counts);
+    }
+    let rows: Vec<(i32, i64, i64)> = CountQueues { scopes }
         .load(conn)
         .await
         .map_err(|e| query_failed("applications::count_queues", e))?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|(name, waiting, free)| Queue::parse(&name).map(|queue| (queue, waiting, free)))
-        .collect())
+    for (index, waiting, free) in rows {
+        let count = usize::try_from(index).ok().and_then(|index| counts.get_mut(index));
+        let count = count.ok_or_else(|| Error::bug("a count of no queue"))?;
+        *count = Count { waiting: count.waiting + waiting, free: count.free + free };
+    }
+    Ok(counts)
 }
 
 struct CountQueues<'a> {
-    unit: &'a str,
-    now: DateTime<Utc>,
+    scopes: Vec<Option<Scope<'a>>>,
 }
 
 impl QueryId for CountQueues<'_> {
-    type QueryId = CountQueues<'static>;
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
 }
 
 impl Query for CountQueues<'_> {
-    type SqlType = (Text, BigInt, BigInt);
+    type SqlType = (Integer, BigInt, BigInt);
 }
 
 impl QueryFragment<Pg> for CountQueues<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        for (index, queue) in Queue::ALL.into_iter().enumerate() {
-            out.push_sql(if index == 0 { "SELECT '" } else { " UNION ALL SELECT '" });
-            out.push_sql(queue.name());
-            out.push_sql(
-                "', count(*), count(*) FILTER (WHERE a.claimed_until IS NULL OR a.claimed_until <= ",
-            );
-            out.push_bind_param::<Timestamptz, _>(&self.now)?;
-            out.push_sql(") FROM applications a WHERE ");
-            walk_predicate(self.unit, queue, &self.now, out.reborrow())?;
+        let mut between = "SELECT ";
+        for (index, scope) in self.scopes.iter().enumerate() {
+            let Some(scope) = scope else {
+                out.push_sql(between);
+                between = " UNION ALL SELECT ";
+                out.push_sql(&index.to_string());
+                out.push_sql(", count(*), count(*) FROM payments WHERE status = 'waiting'");
+                continue;
+            };
+            for branch in 0..scope.branch_count() {
+                out.push_sql(between);
+                between = " UNION ALL SELECT ";
+                out.push_sql(&index.to_string());
+                out.push_sql(", count(*), count(*) FILTER (WHERE true");
+                scope.walk_free(out.reborrow())?;
+                out.push_sql(") FROM applications a WHERE ");
+                scope.walk(branch, out.reborrow())?;
+            }
         }
         Ok(())
     }
@@ -258,8 +597,9 @@ impl Query for ListOfApplicant {
 
 impl QueryFragment<Pg> for ListOfApplicant {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT ");
         out.push_sql(SUMMARY);
-        out.push_sql("a.erased_at IS NULL AND a.applicant_id = ");
+        out.push_sql("NULL::jsonb FROM applications a WHERE a.erased_at IS NULL AND a.applicant_id = ");
         out.push_bind_param::<SqlUuid, _>(&self.applicant)?;
         if let Some(before) = &self.before {
             out.push_sql(" AND a.id < ");

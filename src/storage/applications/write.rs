@@ -19,6 +19,7 @@ use super::super::{Conn, query_failed};
 use crate::domain::event::sealed::{Private, SALT, Seal};
 use crate::domain::event::{Change, Event};
 use crate::domain::fee::Payment;
+use crate::domain::lookup;
 use crate::domain::queue::Work;
 use crate::domain::workflow::engine::Step;
 use crate::error::{Error, Result};
@@ -126,6 +127,7 @@ struct Statement<'a> {
     hands: Value,
     claimed_by: Option<Uuid>,
     claimed_until: Option<DateTime<Utc>>,
+    claimed_from: Option<&'a str>,
     checks: Option<Value>,
     charges: Option<Value>,
     permit: Option<Value>,
@@ -135,6 +137,7 @@ struct Statement<'a> {
     workflow_version: i32,
     work: Option<&'static str>,
     open_checks: Vec<&'a str>,
+    words: Option<Vec<String>>,
     desk: Desk,
     decided: (Option<NaiveDate>, Option<i32>),
 }
@@ -195,6 +198,10 @@ impl<'a> Statement<'a> {
         } else {
             None
         };
+        // A draft is nobody's business but its applicant's: officers find what was handed in.
+        let words = (after.submitted_at.is_some()
+            && changed(|c| matches!(c, Change::HandedIn | Change::FormReplaced { .. })))
+        .then(|| lookup::words(&after.form).into_iter().collect());
         let documents = (opens || changed(|c| matches!(c, Change::DocumentAttached { .. })))
             .then(|| to_value(&after.documents))
             .transpose()?;
@@ -293,6 +300,7 @@ impl<'a> Statement<'a> {
             hands: to_value(&after.hands)?,
             claimed_by: after.claim.as_ref().map(|claim| claim.by),
             claimed_until: after.claim.as_ref().map(|claim| claim.until),
+            claimed_from: after.claim.as_ref().and_then(|claim| claim.queue.as_deref()),
             checks,
             charges,
             permit,
@@ -301,6 +309,7 @@ impl<'a> Statement<'a> {
             answer: write.answer.as_ref(),
             work: write.step.work.map(Work::name),
             open_checks: write.step.open_checks.iter().map(String::as_str).collect(),
+            words,
             desk,
             decided,
             workflow_version: i32::try_from(after.workflow_version)
@@ -405,6 +414,7 @@ impl QueryFragment<Pg> for Statement<'_> {
         self.record(out.reborrow())?;
         self.children(out.reborrow())?;
         self.work(out.reborrow())?;
+        self.find_by(out.reborrow())?;
         self.keep(out.reborrow())?;
         out.push_sql(" SELECT count(*) FROM moved");
         Ok(())
@@ -504,6 +514,8 @@ impl Statement<'_> {
         out.push_bind_param::<Nullable<SqlUuid>, _>(&self.claimed_by)?;
         out.push_sql(", claimed_until = ");
         out.push_bind_param::<Nullable<Timestamptz>, _>(&self.claimed_until)?;
+        out.push_sql(", claimed_from = ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.claimed_from)?;
         if let Some(form) = &self.form {
             out.push_sql(", form = ");
             out.push_bind_param::<Jsonb, _>(&form.form)?;
@@ -687,6 +699,24 @@ impl Statement<'_> {
             out.push_bind_param::<Array<Text>, _>(&self.step.call_off)?;
             out.push_sql(") AND finished_at IS NULL)");
         }
+        Ok(())
+    }
+
+    /// The words by which officers find it; those that it keeps are neither removed nor inserted.
+    fn find_by<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Some(words) = &self.words else { return Ok(()) };
+        out.push_sql(
+            ", words_gone AS (DELETE FROM application_words w USING moved \
+             WHERE w.application_id = moved.id AND w.word <> ALL(",
+        );
+        out.push_bind_param::<Array<Text>, _>(words)?;
+        out.push_sql(
+            ")), words_written AS (INSERT INTO application_words (unit_code, word, application_id) SELECT ",
+        );
+        out.push_bind_param::<Text, _>(&self.step.after.unit)?;
+        out.push_sql(", word, moved.id FROM moved, unnest(");
+        out.push_bind_param::<Array<Text>, _>(words)?;
+        out.push_sql(") AS word ON CONFLICT DO NOTHING)");
         Ok(())
     }
 

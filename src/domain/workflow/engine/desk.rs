@@ -35,7 +35,9 @@ pub fn claim(
     if let Some(claim) = held_by_another(application, actor, context.now) {
         return Err(Rejection::Claimed { by: claim.by, until: claim.until });
     }
-    let changes = vec![Change::Claimed { by, until: context.now + context.lease, queue: None }];
+    // A sign of life changes nothing about where the officer has it from.
+    let queue = application.claim_at(context.now).and_then(|own| own.queue.clone());
+    let changes = vec![Change::Claimed { by, until: context.now + context.lease, queue }];
     stay(application, BuiltIn::Claim, Value::Null, actor, changes, context)
 }
 
@@ -122,9 +124,9 @@ pub fn add_note(
     let number = application.notes.last().map_or(1, |last| last.note + 1);
     let note = Note { note: number, by, at: context.now, text: text.to_owned() };
     let mut changes = vec![Change::NoteAdded { note }];
-    if application.claim_at(context.now).is_some_and(|claim| claim.by == by) {
+    if let Some(own) = application.claim_at(context.now).filter(|claim| claim.by == by) {
         let until = context.now + context.lease;
-        changes.push(Change::Claimed { by, until, queue: None });
+        changes.push(Change::Claimed { by, until, queue: own.queue.clone() });
     }
     stay(application, BuiltIn::AddNote, Value::Null, actor, changes, context)
 }

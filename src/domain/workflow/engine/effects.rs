@@ -670,10 +670,10 @@ impl<'c> Draft<'_, 'c> {
         if moved {
             return self.change(Change::ClaimReleased);
         }
-        let by = claim.by;
+        let (by, queue) = (claim.by, claim.queue.clone());
         if self.event.actor.account() == Some(by) {
             let until = self.context.now + self.context.lease;
-            self.change(Change::Claimed { by, until, queue: None })?;
+            self.change(Change::Claimed { by, until, queue })?;
         }
         Ok(())
     }

@@ -1,0 +1,193 @@
+//! Finds applications of a unit by what an officer typed: one statement over the words that each is kept under.
+//!
+//! The words are written with the application, by [`super::applications::apply`]. A draft has none, nor has what was
+//! erased.
+
+use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::applications::SummaryRow;
+use super::applications::queue::{SummaryType, walk_summary};
+use super::{Conn, query_failed};
+use crate::domain::lookup::Lookup;
+use crate::error::Result;
+
+/// What sorts after every word that begins with a word: no character is higher.
+const HIGHEST: char = '\u{10ffff}';
+
+/// Lists what a unit has under a question, by the word that met it and then by id, after the given place; each with the
+/// word. What a reference or a permit's number names comes first, under the empty word.
+///
+/// # Errors
+/// [`crate::error::Error::Internal`] when the database fails.
+pub async fn list(
+    conn: &mut Conn,
+    unit: &str,
+    lookup: &Lookup,
+    now: DateTime<Utc>,
+    after: Option<&(String, Uuid)>,
+    limit: i64,
+) -> Result<Vec<(String, SummaryRow)>> {
+    let ranges = lookup
+        .terms
+        .iter()
+        .map(|term| {
+            term.iter().map(|least| (least.clone(), format!("{least}{HIGHEST}"))).collect()
+        })
+        .collect();
+    let statement = List {
+        unit,
+        now,
+        after,
+        limit,
+        ranges,
+        reference: lookup.reference.as_ref().map(ToString::to_string),
+        permit: lookup.permit.as_ref().map(ToString::to_string),
+    };
+    statement.load(conn).await.map_err(|error| query_failed("search::list", error))
+}
+
+struct List<'a> {
+    unit: &'a str,
+    now: DateTime<Utc>,
+    after: Option<&'a (String, Uuid)>,
+    limit: i64,
+    /// For each term, from which word to which: one of them must be met.
+    ranges: Vec<Vec<(String, String)>>,
+    reference: Option<String>,
+    permit: Option<String>,
+}
+
+impl QueryId for List<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for List<'_> {
+    type SqlType = (Text, SummaryType);
+}
+
+impl QueryFragment<Pg> for List<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT found.word, ");
+        walk_summary(&self.now, out.reborrow())?;
+        out.push_sql(" FROM (");
+        let mut between = "";
+        if self.after.is_none() {
+            for (condition, number) in [
+                ("a.reference = ", &self.reference),
+                ("a.id = (SELECT p.application_id FROM permits p WHERE p.number = ", &self.permit),
+            ] {
+                let Some(number) = number else { continue };
+                out.push_sql(between);
+                between = " UNION ALL ";
+                out.push_sql(
+                    "SELECT '' AS word, a.id AS application_id FROM applications a \
+                     WHERE a.submitted_at IS NOT NULL AND a.erased_at IS NULL AND a.unit_code = ",
+                );
+                out.push_bind_param::<Text, str>(self.unit)?;
+                out.push_sql(" AND ");
+                out.push_sql(condition);
+                out.push_bind_param::<Text, _>(number)?;
+                if condition.contains('(') {
+                    out.push_sql(")");
+                }
+            }
+        }
+        if let Some((first, further)) = self.ranges.split_first() {
+            for range in first {
+                out.push_sql(between);
+                between = " UNION ALL ";
+                self.walk_words(range, first, further, out.reborrow())?;
+            }
+        }
+        if between.is_empty() {
+            out.push_sql("SELECT '' AS word, NULL::uuid AS application_id WHERE false");
+        }
+        out.push_sql(
+            ") AS found JOIN applications a ON a.id = found.application_id \
+             ORDER BY found.word COLLATE \"C\", found.application_id LIMIT ",
+        );
+        out.push_bind_param::<BigInt, _>(&self.limit)
+    }
+}
+
+type Range = (String, String);
+
+impl List<'_> {
+    /// The words of one stretch in order, each the first of its application that meets the term.
+    fn walk_words<'b>(
+        &'b self,
+        range: &'b Range,
+        term: &'b [Range],
+        further: &'b [Vec<Range>],
+        mut out: AstPass<'_, 'b, Pg>,
+    ) -> QueryResult<()> {
+        out.push_sql(
+            "(SELECT w.word, w.application_id FROM application_words w WHERE w.unit_code = ",
+        );
+        out.push_bind_param::<Text, str>(self.unit)?;
+        out.push_sql(" AND ");
+        walk_range("w", range, out.reborrow())?;
+        if let Some((word, id)) = self.after {
+            out.push_sql(" AND (w.word, w.application_id) > (");
+            out.push_bind_param::<Text, _>(word)?;
+            out.push_sql(", ");
+            out.push_bind_param::<SqlUuid, _>(id)?;
+            out.push_sql(")");
+        }
+        out.push_sql(
+            " AND NOT EXISTS (SELECT FROM application_words e WHERE e.application_id = w.application_id \
+             AND e.word < w.word AND ",
+        );
+        walk_term("e", term, out.reborrow())?;
+        out.push_sql(")");
+        for term in further {
+            out.push_sql(
+                " AND EXISTS (SELECT FROM application_words e \
+                 WHERE e.application_id = w.application_id AND ",
+            );
+            walk_term("e", term, out.reborrow())?;
+            out.push_sql(")");
+        }
+        out.push_sql(" ORDER BY w.word, w.application_id LIMIT ");
+        out.push_bind_param::<BigInt, _>(&self.limit)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+fn walk_term<'b>(
+    alias: &str,
+    term: &'b [Range],
+    mut out: AstPass<'_, 'b, Pg>,
+) -> QueryResult<()> {
+    for (index, range) in term.iter().enumerate() {
+        out.push_sql(if index == 0 { "(" } else { " OR " });
+        walk_range(alias, range, out.reborrow())?;
+    }
+    out.push_sql(")");
+    Ok(())
+}
+
+fn walk_range<'b>(
+    alias: &str,
+    (least, beyond): &'b Range,
+    mut out: AstPass<'_, 'b, Pg>,
+) -> QueryResult<()> {
+    out.push_sql("(");
+    out.push_sql(alias);
+    out.push_sql(".word >= ");
+    out.push_bind_param::<Text, _>(least)?;
+    out.push_sql(" AND ");
+    out.push_sql(alias);
+    out.push_sql(".word < ");
+    out.push_bind_param::<Text, _>(beyond)?;
+    out.push_sql(")");
+    Ok(())
+}

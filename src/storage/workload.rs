@@ -1,0 +1,199 @@
+//! The figures of a unit: what is under way, what was decided and how fast, who holds what. Answered from indexes, but
+//! for the few rows that somebody holds.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Date, Double, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::{QueryResult, Queryable};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{Conn, query_failed};
+use crate::error::Result;
+
+/// What is under way on one track.
+#[derive(Debug, Clone, Queryable)]
+pub struct UnderWayRow {
+    /// The track.
+    pub track: String,
+    /// How many were handed in and are not over.
+    pub open: i64,
+    /// Of these, how many have their statutory date from today up to `soon`.
+    pub due_soon: i64,
+    /// How many have it behind them.
+    pub overdue: i64,
+    /// For how many the clock stands still.
+    pub paused: i64,
+}
+
+/// What was decided; for one track, or for all where it names none.
+#[derive(Debug, Clone, Queryable)]
+pub struct DecidedRow {
+    /// The track.
+    pub track: Option<String>,
+    /// How many.
+    pub decided: i64,
+    /// How many of them by their statutory date.
+    pub in_time: i64,
+    /// Half of them took at most so many working days.
+    pub median: f64,
+    /// Nine in ten of them took at most so many.
+    pub ninth_decile: f64,
+}
+
+/// What ended without a decision on the merits.
+#[derive(Debug, Clone, Queryable)]
+pub struct EndedRow {
+    /// The track.
+    pub track: String,
+    /// The state that it ended in.
+    pub state: String,
+    /// How many.
+    pub ended: i64,
+}
+
+/// What one officer holds.
+#[derive(Debug, Clone, Queryable)]
+pub struct HolderRow {
+    /// The account.
+    pub account: Uuid,
+    /// Its name.
+    pub name: String,
+    /// How many.
+    pub holds: i64,
+    /// How many of them no queue gave out.
+    pub picked: i64,
+}
+
+/// Everything of one unit.
+#[derive(Debug, Clone)]
+pub struct Workload {
+    /// What is under way, by track.
+    pub under_way: Vec<UnderWayRow>,
+    /// What was decided, by track and in total.
+    pub decided: Vec<DecidedRow>,
+    /// What ended without a decision on the merits.
+    pub ended: Vec<EndedRow>,
+    /// Who holds what, whoever holds most first.
+    pub holders: Vec<HolderRow>,
+}
+
+/// For which unit and time the figures are.
+#[derive(Debug, Clone, Copy)]
+pub struct Span<'a> {
+    /// Unit's code.
+    pub unit: &'a str,
+    /// The instant.
+    pub now: DateTime<Utc>,
+    /// The office's date today.
+    pub today: NaiveDate,
+    /// The last day on which a date is soon.
+    pub soon: NaiveDate,
+    /// The first day that counts for what was decided or ended.
+    pub since: NaiveDate,
+    /// When that day began.
+    pub since_at: DateTime<Utc>,
+}
+
+/// Loads the figures. Four statements.
+///
+/// # Errors
+/// [`crate::error::Error::Internal`] when the database fails.
+pub async fn load(conn: &mut Conn, span: &Span<'_>) -> Result<Workload> {
+    let failed = |error| query_failed("workload::load", error);
+    Ok(Workload {
+        under_way: UnderWay(*span).load(conn).await.map_err(failed)?,
+        decided: Decided(*span).load(conn).await.map_err(failed)?,
+        ended: Ended(*span).load(conn).await.map_err(failed)?,
+        holders: Holders(*span).load(conn).await.map_err(failed)?,
+    })
+}
+
+macro_rules! statements {
+    ($($name:ident -> $columns:ty;)+) => {$(
+        struct $name<'a>(Span<'a>);
+
+        impl QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+        }
+
+        impl Query for $name<'_> {
+            type SqlType = $columns;
+        }
+    )+};
+}
+
+statements! {
+    UnderWay -> (Text, BigInt, BigInt, BigInt, BigInt);
+    Decided -> (Nullable<Text>, BigInt, BigInt, Double, Double);
+    Ended -> (Text, Text, BigInt);
+    Holders -> (SqlUuid, Text, BigInt, BigInt);
+}
+
+impl QueryFragment<Pg> for UnderWay<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        // In the phase of checks the clock runs, and there is no date while it stands still.
+        out.push_sql(
+            "SELECT track, count(*), count(*) FILTER (WHERE phase = 'checks' AND due_on >= ",
+        );
+        out.push_bind_param::<Date, _>(&self.0.today)?;
+        out.push_sql(" AND due_on <= ");
+        out.push_bind_param::<Date, _>(&self.0.soon)?;
+        out.push_sql("), count(*) FILTER (WHERE phase = 'checks' AND due_on < ");
+        out.push_bind_param::<Date, _>(&self.0.today)?;
+        out.push_sql(
+            "), count(*) FILTER (WHERE phase = 'checks' AND due_on IS NULL) FROM applications \
+             WHERE submitted_at IS NOT NULL AND phase IN ('submission', 'checks', 'fee', 'issuance') \
+             AND unit_code = ",
+        );
+        out.push_bind_param::<Text, str>(self.0.unit)?;
+        out.push_sql(" GROUP BY track ORDER BY track COLLATE \"C\"");
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for Decided<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT track, count(*), count(*) FILTER (WHERE decided_on <= due_on), \
+             percentile_disc(0.5) WITHIN GROUP (ORDER BY decided_in)::float8, \
+             percentile_disc(0.9) WITHIN GROUP (ORDER BY decided_in)::float8 FROM applications \
+             WHERE decided_on IS NOT NULL AND unit_code = ",
+        );
+        out.push_bind_param::<Text, str>(self.0.unit)?;
+        out.push_sql(" AND decided_on >= ");
+        out.push_bind_param::<Date, _>(&self.0.since)?;
+        out.push_sql(" GROUP BY GROUPING SETS ((track), ()) HAVING count(*) > 0");
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for Ended<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT track, state, count(*) FROM applications WHERE phase = 'closed' \
+             AND decided_on IS NULL AND submitted_at IS NOT NULL AND unit_code = ",
+        );
+        out.push_bind_param::<Text, str>(self.0.unit)?;
+        out.push_sql(" AND state_since >= ");
+        out.push_bind_param::<Timestamptz, _>(&self.0.since_at)?;
+        out.push_sql(" GROUP BY track, state");
+        Ok(())
+    }
+}
+
+impl QueryFragment<Pg> for Holders<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "SELECT o.id, o.name, count(*), count(*) FILTER (WHERE a.claimed_from IS NULL) \
+             FROM applications a JOIN accounts o ON o.id = a.claimed_by \
+             WHERE a.claimed_by IS NOT NULL AND a.work IS NOT NULL AND a.claimed_until > ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.0.now)?;
+        out.push_sql(" AND a.unit_code = ");
+        out.push_bind_param::<Text, str>(self.0.unit)?;
+        out.push_sql(" GROUP BY o.id ORDER BY 3 DESC, o.name, o.id");
+        Ok(())
+    }
+}
