@@ -55,7 +55,11 @@ impl QueueGauges {
             "Applications, or payments, that wait in a queue of a unit",
             Family::clone(&self.waiting),
         );
-        registry.register("queue_free", "Those of them that nobody holds", Family::clone(&self.free));
+        registry.register(
+            "queue_free",
+            "Those of them that nobody holds",
+            Family::clone(&self.free),
+        );
     }
 
     /// Counts anew unless the latest count is good still, or somebody is counting.

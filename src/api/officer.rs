@@ -31,10 +31,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
     queues::configure(config);
     search::configure(config);
     workload::configure(config);
-    config
-        .service(claim_application)
-        .service(release_application)
-        .service(list_waiting_payments);
+    config.service(claim_application).service(release_application).service(list_waiting_payments);
 }
 
 /// A payment that matches nothing.

@@ -513,7 +513,9 @@ impl UrgencyView {
             (Reason::Expedited, false) => format!("Put before all others: {why}"),
             (Reason::Expedited, true) => format!("Вне очереди: {why}"),
             (Reason::Overdue, false) => {
-                format!("The date that the law promises, {date}, has passed; working days since: {days}.")
+                format!(
+                    "The date that the law promises, {date}, has passed; working days since: {days}."
+                )
             }
             (Reason::Overdue, true) => {
                 format!("Установленный законом срок {date} истёк; рабочих дней с тех пор: {days}.")

@@ -13,7 +13,8 @@ const WORDS: usize = 6;
 /// Gives the words under which an application is found: the keys of the worker's names, and his passport's number.
 #[must_use]
 pub fn words(form: &Form) -> BTreeSet<String> {
-    let mut words = form.person.as_ref().map(|one| name::keys(&one.full_name())).unwrap_or_default();
+    let mut words =
+        form.person.as_ref().map(|one| name::keys(&one.full_name())).unwrap_or_default();
     words.extend(form.passport.as_ref().map(|passport| number(passport.number.as_str())));
     words
 }
@@ -111,7 +112,10 @@ mod tests {
             assert_eq!(terms(typed), [["fa1234567"]], "{typed}");
         }
         assert_eq!(terms("45 10 123456"), [["4510123456"]]);
-        assert_eq!(terms("Мамин-Сибиряк"), [["sibiriak"], ["mamin"]].map(|one| one.map(str::to_owned).to_vec()).to_vec());
+        assert_eq!(
+            terms("Мамин-Сибиряк"),
+            [["sibiriak"], ["mamin"]].map(|one| one.map(str::to_owned).to_vec()).to_vec()
+        );
     }
 
     #[test]

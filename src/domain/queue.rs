@@ -174,7 +174,9 @@ impl Filter {
     #[must_use]
     pub fn wrongs(&self, definitions: &[Definition]) -> Vec<Wrong> {
         let mut wrongs = Vec::new();
-        let mut unknown = |part: &str, names: &[String], known: &dyn Fn(&Definition, &str) -> bool| {
+        let mut unknown = |part: &str,
+                           names: &[String],
+                           known: &dyn Fn(&Definition, &str) -> bool| {
             for (index, name) in names.iter().enumerate() {
                 let on_track = |one: &&Definition| {
                     part == "track" || self.track.is_empty() || self.track.contains(&one.track)
@@ -191,7 +193,8 @@ impl Filter {
         unknown("track", &self.track, &|one, name| one.track == name);
         unknown("state", &self.state, &|one, name| one.state(name).is_some());
         unknown("check", &self.check, &|one, name| one.check(name).is_some());
-        if self.max_age_days.is_some_and(|most| self.min_age_days.is_some_and(|least| least > most)) {
+        if self.max_age_days.is_some_and(|most| self.min_age_days.is_some_and(|least| least > most))
+        {
             wrongs.push(Wrong {
                 pointer: "/maxAgeDays".to_owned(),
                 code: "range",
@@ -230,7 +233,12 @@ impl Queue {
             ("payment", "Granted, waiting to be paid", "Одобрены, ждут оплаты", Some(Payment)),
             (PAYMENTS, "Money to be matched", "Платежи для разнесения", None),
             ("handover", "Ready to be handed over", "К выдаче", Some(Handover)),
-            ("annulments", "Annulments to be confirmed", "Аннулирования на подтверждение", Some(Annulment)),
+            (
+                "annulments",
+                "Annulments to be confirmed",
+                "Аннулирования на подтверждение",
+                Some(Annulment),
+            ),
             (
                 "overdue",
                 "Past the date that the law promises, or escalated",
@@ -242,7 +250,9 @@ impl Queue {
             .zip(1..)
             .map(|((name, en, ru, work), place)| Self {
                 name: name.to_owned(),
-                title: [("en", en), ("ru", ru)].map(|(one, text)| (one.to_owned(), text.to_owned())).into(),
+                title: [("en", en), ("ru", ru)]
+                    .map(|(one, text)| (one.to_owned(), text.to_owned()))
+                    .into(),
                 position: place * 10,
                 filter: Filter {
                     work: work.into_iter().collect(),

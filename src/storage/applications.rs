@@ -22,8 +22,8 @@ use uuid::Uuid;
 
 pub use self::claim::{ClaimNext, Claimed, MOST_AHEAD, claim_next};
 pub use self::queue::{
-    Count, DeskCheck, DeskRow, Holder, Narrow, Place, PublicPermitRow, StatusRow, SummaryRow, count_queues, find_by_birth_date, find_permit,
-    find_status, list_of_applicant, list_queue,
+    Count, DeskCheck, DeskRow, Holder, Narrow, Place, PublicPermitRow, StatusRow, SummaryRow,
+    count_queues, find_by_birth_date, find_permit, find_status, list_of_applicant, list_queue,
 };
 pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply};
 use super::schema::{applications as a, idempotency_keys as k};

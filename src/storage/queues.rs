@@ -30,8 +30,7 @@ struct Row {
     removed_at: Option<DateTime<Utc>>,
 }
 
-type Columns =
-    (q::unit_code, q::name, q::version, q::title, q::position, q::filter, q::removed_at);
+type Columns = (q::unit_code, q::name, q::version, q::title, q::position, q::filter, q::removed_at);
 const COLUMNS: Columns =
     (q::unit_code, q::name, q::version, q::title, q::position, q::filter, q::removed_at);
 
@@ -155,15 +154,13 @@ pub async fn save(
             q::filter.eq(&filter),
         );
         let written: Option<i32> = match expected {
-            Expected::Version(0) => {
-                diesel::insert_into(q::table)
-                    .values(values)
-                    .on_conflict_do_nothing()
-                    .returning(q::version)
-                    .get_result(conn)
-                    .await
-                    .optional()?
-            }
+            Expected::Version(0) => diesel::insert_into(q::table)
+                .values(values)
+                .on_conflict_do_nothing()
+                .returning(q::version)
+                .get_result(conn)
+                .await
+                .optional()?,
             Expected::Version(version) => diesel::update(current(unit, &queue.name, version))
                 .set((
                     q::version.eq(q::version + 1),
@@ -278,8 +275,7 @@ fn current<'a>(unit: &'a str, name: &'a str, version: i32) -> _ {
 
 #[diesel::dsl::auto_type(no_type_alias)]
 fn removed<'a>(unit: &'a str, name: &'a str) -> _ {
-    q::table
-        .filter(q::unit_code.eq(unit).and(q::name.eq(name)).and(q::removed_at.is_not_null()))
+    q::table.filter(q::unit_code.eq(unit).and(q::name.eq(name)).and(q::removed_at.is_not_null()))
 }
 
 fn failed(query: &'static str, failure: Failure) -> Error {

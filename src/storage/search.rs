@@ -36,9 +36,7 @@ pub async fn list(
     let ranges = lookup
         .terms
         .iter()
-        .map(|term| {
-            term.iter().map(|least| (least.clone(), format!("{least}{HIGHEST}"))).collect()
-        })
+        .map(|term| term.iter().map(|least| (least.clone(), format!("{least}{HIGHEST}"))).collect())
         .collect();
     let statement = List {
         unit,
@@ -162,11 +160,7 @@ impl List<'_> {
     }
 }
 
-fn walk_term<'b>(
-    alias: &str,
-    term: &'b [Range],
-    mut out: AstPass<'_, 'b, Pg>,
-) -> QueryResult<()> {
+fn walk_term<'b>(alias: &str, term: &'b [Range], mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
     for (index, range) in term.iter().enumerate() {
         out.push_sql(if index == 0 { "(" } else { " OR " });
         walk_range(alias, range, out.reborrow())?;

@@ -75,7 +75,7 @@ async fn a_command_takes_two_round_trips() {
         .claim_next(
             &office.anna.ask_with_key("k3"),
             "77",
-            propusk::domain::queue::Queue::Intake,
+            &propusk::domain::queue::Queue::default_named("intake").unwrap(),
             &render,
         )
         .await

@@ -74,6 +74,10 @@ fn times(events: &[Event], act: Act) -> usize {
     events.iter().filter(|event| event.act == act).count()
 }
 
+fn intake() -> Queue {
+    Queue::default_named("intake").unwrap()
+}
+
 fn timer() -> Ask {
     Ask { actor: Actor::Timer, if_match: None, idempotency: None }
 }
@@ -125,7 +129,7 @@ async fn next_for_many(office: &Office, times: usize) -> Vec<Uuid> {
         let who = if number % 2 == 0 { &office.anna } else { &office.boris };
         let (ask, casework) =
             (who.ask_with_key(&format!("next-{number}")), office.casework.clone());
-        tokio::spawn(async move { casework.claim_next(&ask, "77", Queue::Intake, &render).await })
+        tokio::spawn(async move { casework.claim_next(&ask, "77", &intake(), &render).await })
     });
     let given = join_all(asks).await.into_iter().map(|answer| answer.unwrap().unwrap());
     given.flatten().map(|answer| answer.body.parse().unwrap()).collect()
@@ -136,7 +140,8 @@ async fn a_repeated_request_for_the_next_gets_the_same_application() {
     let office = Office::open().await;
     let id = office.submitted(&office.migrant, "patent", "FA1234567").await;
     let ask = office.anna.ask_with_key("next");
-    let next = || office.casework.claim_next(&ask, "77", Queue::Intake, &render);
+    let queue = intake();
+    let next = || office.casework.claim_next(&ask, "77", &queue, &render);
     let first = next().await.unwrap().unwrap();
     assert_eq!((first.body.parse(), first.replayed), (Ok(id), false));
     let again = next().await.unwrap().expect("the first answer was lost, and nothing else is free");
@@ -154,7 +159,7 @@ async fn the_next_of_a_unit_is_for_its_officers_alone() {
     let id = office.submitted(&office.migrant, "patent", "FA1234567").await;
     for who in [&office.vera, &office.migrant, &office.auditor] {
         let ask = who.ask_with_key("not-mine");
-        let refused = office.casework.claim_next(&ask, "77", Queue::Intake, &render).await;
+        let refused = office.casework.claim_next(&ask, "77", &intake(), &render).await;
         assert_eq!(refused.unwrap_err().code(), ErrorCode::Forbidden, "{:?}", who.role);
     }
     assert_eq!(office.now(id).await.application.claim, None);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
+use propusk::casework::erasure::{Reason, Whose};
 use serde_json::{Value, json};
 
 use crate::support::app::{
@@ -52,8 +53,10 @@ fn encoded(text: &str) -> String {
 async fn cyrillic_finds_latin_and_the_reverse_by_beginnings_of_words_in_any_order() {
     let desk = Desk { app: TestApp::spawn().await };
     let yusupov = desk.handed_in(MIGRANT, ["Юсупов", "Хамид", "Жўраевич"], "FA1000001").await;
-    let latin = desk.handed_in(OTHER_MIGRANT, ["Akhmedov", "Jamshid", "Yusuf o'g'li"], "FA1000002").await;
-    let karimova = desk.handed_in(EMPLOYER, ["Каримова", "Гулнора", "Хамидовна"], "FA1000003").await;
+    let latin =
+        desk.handed_in(OTHER_MIGRANT, ["Akhmedov", "Jamshid", "Yusuf o'g'li"], "FA1000002").await;
+    let karimova =
+        desk.handed_in(EMPLOYER, ["Каримова", "Гулнора", "Хамидовна"], "FA1000003").await;
     let cases = [
         ("Yusupov", vec![&yusupov]),
         ("iusupov", vec![&yusupov]),
@@ -64,7 +67,8 @@ async fn cyrillic_finds_latin_and_the_reverse_by_beginnings_of_words_in_any_orde
         ("юсуф", vec![&latin]),
         ("Ахмедов Джамшид", vec![&latin]),
         ("axmed", vec![&latin]),
-        ("ак", vec![]),
+        // Аксёнов could come of it, whose кс is written x, which is also х.
+        ("ак", vec![&latin]),
         ("Ak", vec![&latin]),
         ("угли", vec![&latin]),
         ("юс", vec![&latin, &yusupov]),
@@ -115,8 +119,11 @@ async fn drafts_other_units_and_what_was_erased_are_never_found() {
     app.command(MIGRANT, &draft.id, json!({ "command": "withdraw" })).await.expect(200);
     assert_eq!(desk.find(OFFICER, "Юсупов").await, [draft.id.clone()], "what is over is found");
     let sql = app.sql().await;
-    let erase = "SELECT count(*) FROM erase_application($1::text::uuid, now(), 'order')";
-    sql.query_one(erase, &[&draft.id]).await.unwrap();
+    // Its term is over long after.
+    app.advance(TimeDelta::days(365 * 8));
+    let reason = Reason::Request { basis: "order 7", role: "operator" };
+    let erased = Whose::Application(draft.id.parse().unwrap());
+    app.app.casework.erase(erased, reason).await.unwrap();
     for typed in ["Юсупов", "FA2000001", &draft.reference] {
         assert_eq!(desk.find(OFFICER, typed).await, [""; 0], "{typed}");
     }
@@ -147,9 +154,7 @@ async fn pages_of_a_search_hold_each_application_once_and_each_page_is_a_read() 
     }
     let reads = desk.app.reads().await;
     for limit in [1, 2, 3, 100] {
-        let mut next = Some(format!("/v1/search?q={}&limit={limit}", encoded("ю")[..].to_owned() + &encoded("у")));
-        // «юу» begins nothing.
-        assert_eq!(desk.page(OFFICER, &next.take().unwrap()).await.0, [""; 0]);
+        assert_eq!(desk.find(OFFICER, "ющ").await, [""; 0]);
         let mut next = Some(format!("/v1/search?q={}&limit={limit}", encoded("Yu")));
         let mut found = Vec::new();
         while let Some(path) = next {

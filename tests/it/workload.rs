@@ -98,9 +98,7 @@ async fn the_figures_are_those_of_a_count_by_hand() {
     call.if_match(app.version(&cases[0].id).await).send().await.expect(200);
     app.post("/v1/queues/intake/claims").by(SENIOR).key("a").send().await.expect(200);
     let holders = workload(&app, "").await["holders"].clone();
-    let holder = |person: crate::support::app::Person, holds: i64, picked: i64| {
-        json!({ "account": person.id(), "name": person.name, "holds": holds, "picked": picked })
-    };
+    let holder = |person: crate::support::app::Person, holds: i64, picked: i64| json!({ "account": person.id(), "name": person.name, "holds": holds, "picked": picked });
     assert_eq!(holders, json!([holder(OFFICER, 2, 1), holder(SENIOR, 1, 0)]));
     app.advance(TimeDelta::minutes(31));
     assert_eq!(workload(&app, "").await["holders"], json!([]), "leases end by themselves");

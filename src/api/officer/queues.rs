@@ -539,14 +539,14 @@ pub async fn list_queue(
     Query(page): Query<PageQuery>,
 ) -> Result<HttpResponse> {
     let list = format!("queue {name}");
-    let after = page.after::<Keys>(&app.tokens, &list)?.map(
-        |(expedited, due_on, submitted_at, id)| Place { expedited, due_on, submitted_at, id },
-    );
+    let after = page
+        .after::<Keys>(&app.tokens, &list)?
+        .map(|(expedited, due_on, submitted_at, id)| Place { expedited, due_on, submitted_at, id });
     let queue = find_of_applications(&app, &reader, &name).await?;
     let (narrow, unit, now) = (narrow.narrow(reader.account()), unit(&reader)?, app.clock.now());
     let mut conn = app.db.conn().await?;
-    let rows =
-        applications::list_queue(&mut conn, unit, &queue, &narrow, now, after, page.fetch()).await?;
+    let rows = applications::list_queue(&mut conn, unit, &queue, &narrow, now, after, page.fetch())
+        .await?;
     drop(conn);
     let keys = |row: &SummaryRow| -> Option<Keys> {
         let Place { expedited, due_on, submitted_at, id } = row.place().ok()?;

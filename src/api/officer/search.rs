@@ -58,8 +58,7 @@ pub async fn search_applications(
     let after = page.after::<(String, Uuid)>(&app.tokens, &list)?;
     let (unit, now) = (unit(&reader)?, app.clock.now());
     let mut conn = app.db.conn().await?;
-    let rows =
-        search::list(&mut conn, unit, &lookup, now, after.as_ref(), page.fetch()).await?;
+    let rows = search::list(&mut conn, unit, &lookup, now, after.as_ref(), page.fetch()).await?;
     drop(conn);
     let keys = |(word, row): &(String, SummaryRow)| (word.clone(), row.id);
     let page = Page::new(&request, &page, &app.tokens, &list, rows, keys)?;

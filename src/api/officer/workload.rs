@@ -216,7 +216,8 @@ fn view(
     for row in workload.ended {
         let by_will = withdrawn.contains(&(row.track.as_str(), row.state.as_str()));
         for figures in [&mut total, tracks.entry(row.track.clone()).or_default()] {
-            *(if by_will { &mut figures.withdrawn } else { &mut figures.ended_otherwise }) += row.ended;
+            *(if by_will { &mut figures.withdrawn } else { &mut figures.ended_otherwise }) +=
+                row.ended;
         }
     }
     let title = |track: &str| {

@@ -14,9 +14,9 @@ use diesel_async::RunQueryDsl;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::queue::{KEYS, ORDER, Scope};
 use super::super::events::canonical;
 use super::super::{Conn, query_failed};
+use super::queue::{KEYS, ORDER, Scope};
 use crate::domain::actor::Actor;
 use crate::domain::event::sealed::{self, Private, SALT};
 use crate::domain::event::{Act, BuiltIn, Change};

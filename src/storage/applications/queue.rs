@@ -147,7 +147,11 @@ impl<'a> Scope<'a> {
     }
 
     /// Writes a branch of the one predicate, over the table alias `a`.
-    pub(super) fn walk<'b>(&'b self, branch: usize, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+    pub(super) fn walk<'b>(
+        &'b self,
+        branch: usize,
+        mut out: AstPass<'_, 'b, Pg>,
+    ) -> QueryResult<()> {
         let Branch { work, late, expedited } = self.branches[branch];
         out.push_sql("a.unit_code = ");
         out.push_bind_param::<Text, str>(self.unit)?;
@@ -599,7 +603,9 @@ impl QueryFragment<Pg> for ListOfApplicant {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT ");
         out.push_sql(SUMMARY);
-        out.push_sql("NULL::jsonb FROM applications a WHERE a.erased_at IS NULL AND a.applicant_id = ");
+        out.push_sql(
+            "NULL::jsonb FROM applications a WHERE a.erased_at IS NULL AND a.applicant_id = ",
+        );
         out.push_bind_param::<SqlUuid, _>(&self.applicant)?;
         if let Some(before) = &self.before {
             out.push_sql(" AND a.id < ");

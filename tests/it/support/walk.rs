@@ -161,7 +161,8 @@ impl Walk {
             1 => casework.claim(&ask, id, &render).await.map(drop),
             _ => {
                 let key = format!("{}", self.effects);
-                let queue = *self.dice.one_of(&Queue::ALL);
+                let queues = Queue::defaults();
+                let queue = self.dice.one_of(&queues);
                 casework.claim_next(&who.ask_with_key(&key), "77", queue, &render).await.map(drop)
             }
         }
