@@ -264,7 +264,7 @@ async fn who_saw_a_file_is_told_whole_for_every_way_of_seeing_it() {
     let queue = accesses.iter().find(|one| one["kind"] == "queueRead").unwrap();
     assert_eq!(
         (&queue["queue"], &queue["fields"]),
-        (&json!("checks"), &json!(["summary", "personName"]))
+        (&json!("checks"), &json!(["summary", "personName", "lastNote", "openChecks"]))
     );
     let whole = accesses.iter().find(|one| one["kind"] == "applicationRead").unwrap();
     let fields = json!(["summary", "form", "documents", "checks", "charges"]);

@@ -74,13 +74,13 @@ impl Walk {
         }
         let id = *self.dice.one_of(&self.under_way);
         let done = match self.dice.below(20) {
-            0 | 1 => {
+            0 => {
                 self.office.clock.advance(TimeDelta::hours(20 * (1 + self.hours().await)));
                 Ok(())
             }
-            2 | 3 => self.lease(id).await,
-            4 => self.write_draft(id).await,
-            5 | 6 => self.pay(id).await,
+            1..=4 => self.lease(id).await,
+            5 => self.write_draft(id).await,
+            6 | 7 => self.pay(id).await,
             _ => self.command(id).await,
         };
         match done {
