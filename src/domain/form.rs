@@ -200,52 +200,20 @@ pub const PARTS: [&str; 22] = [
     "prepaidMonths",
 ];
 
-impl Form {
-    /// Gives these parts of the form and nothing else, in the form's own shape; a part that is not stated is left out.
-    #[must_use]
-    pub fn excerpt(&self, parts: &[String]) -> Map<String, Value> {
-        let mut excerpt = Map::new();
-        let whole = serde_json::to_value(self).unwrap_or(Value::Null);
-        for part in parts {
-            let (section, field) = part.split_once('.').unwrap_or((part, ""));
-            let stated = whole.get(section).map(|found| match field {
-                "" => Some(found),
-                field => found.get(field),
-            });
-            let Some(stated) = stated.flatten().filter(|value| !value.is_null()) else { continue };
-            if field.is_empty() {
-                excerpt.insert(section.to_owned(), stated.clone());
-            } else if let Some(fields) =
-                excerpt.entry(section).or_insert_with(|| Value::Object(Map::new())).as_object_mut()
-            {
-                fields.insert(field.to_owned(), stated.clone());
-            }
-        }
-        excerpt
-    }
-}
+/// How the applicant is reached: no register's business.
+const CONTACT: [&str; 3] = ["contact.email", "contact.phone", "contact.language"];
 
-/// The fields of each section, by the names they have in a [`FieldChange`].
-const FIELDS_OF: [(&str, &[&str]); 8] = [
-    ("person", &["familyName", "givenName", "patronymic", "birthDate", "sex", "citizenship"]),
-    ("passport", &["number", "issuedOn", "expiresOn", "mrz"]),
-    ("entry", &["enteredOn", "migrationCard", "fineReceipt"]),
-    ("occupation", &["code", "title"]),
-    ("employer", &["inn", "name"]),
-    ("contract", &["salary", "salaryPeriod", "startsOn", "endsOn"]),
-    ("contact", &["email", "phone", "language"]),
-    ("prepaidMonths", &[]),
-];
+/// Every field of the form, by section.
+fn fields() -> impl Iterator<Item = &'static str> {
+    PARTS.into_iter().chain(CONTACT)
+}
 
 /// Gives the section that a path names, alone (`person`) or with one of its fields (`person.familyName`).
 #[must_use]
 pub fn section_of(path: &str) -> Option<&'static str> {
-    let (section, field) = match path.split_once('.') {
-        Some((section, field)) => (section, Some(field)),
-        None => (path, None),
-    };
-    let (name, fields) = FIELDS_OF.iter().find(|(name, _)| *name == section)?;
-    field.is_none_or(|field| fields.contains(&field)).then_some(*name)
+    let (section, field) = path.split_once('.').unwrap_or((path, ""));
+    let (name, _) = FIELDS.iter().find(|(name, _)| *name == section)?;
+    (field.is_empty() || fields().any(|known| known == path)).then_some(*name)
 }
 
 /// One field of the form before and after it was changed.
@@ -288,22 +256,38 @@ impl Form {
         let stated = |form: &Self| serde_json::to_value(form).unwrap_or_default();
         let (before, after) = (stated(self), stated(after));
         let mut changes = Vec::new();
-        for (section, fields) in FIELDS_OF {
-            let (old, new) = (&before[section], &after[section]);
-            let mut compare = |field: String, old: &Value, new: &Value| {
-                if old != new {
-                    let value = |value: &Value| Some(value.clone()).filter(|one| !one.is_null());
-                    changes.push(FieldChange { field, before: value(old), after: value(new) });
-                }
-            };
-            if fields.is_empty() {
-                compare(section.to_owned(), old, new);
-            }
-            for field in fields {
-                compare(format!("{section}.{field}"), &old[*field], &new[*field]);
+        for path in fields() {
+            let pointer = format!("/{}", path.replace('.', "/"));
+            let value = |form: &Value| form.pointer(&pointer).filter(|one| !one.is_null()).cloned();
+            let (old, new) = (value(&before), value(&after));
+            if old != new {
+                changes.push(FieldChange { field: path.to_owned(), before: old, after: new });
             }
         }
         changes
+    }
+
+    /// Gives these parts of the form and nothing else, in the form's own shape; a part that is not stated is left out.
+    #[must_use]
+    pub fn excerpt(&self, parts: &[String]) -> Map<String, Value> {
+        let mut excerpt = Map::new();
+        let whole = serde_json::to_value(self).unwrap_or(Value::Null);
+        for part in parts {
+            let (section, field) = part.split_once('.').unwrap_or((part, ""));
+            let stated = whole.get(section).map(|found| match field {
+                "" => Some(found),
+                field => found.get(field),
+            });
+            let Some(stated) = stated.flatten().filter(|value| !value.is_null()) else { continue };
+            if field.is_empty() {
+                excerpt.insert(section.to_owned(), stated.clone());
+            } else if let Some(fields) =
+                excerpt.entry(section).or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+            {
+                fields.insert(field.to_owned(), stated.clone());
+            }
+        }
+        excerpt
     }
 
     /// Gives the key by which two applications of one person are recognised: citizenship and passport number.

@@ -85,6 +85,7 @@ async fn an_answer_that_means_refusing_needs_no_question() {
     app.command(OTHER_OFFICER, &case.id, refuse()).await.expect(200);
 
     // What was set aside does not ask.
+    let app = TestApp::spawn().await;
     let case = app.checking(MIGRANT).await;
     find(&app, &case, "language", "noData").await;
     let aside =
@@ -205,6 +206,38 @@ async fn a_slip_in_the_form_is_mended_in_the_section_asked_for_and_shown_as_a_di
         _ => None,
     });
     assert_eq!(versions.collect::<Vec<_>>(), [(Some(1), 1), (Some(2), 1)]);
+}
+
+#[actix_web::test]
+async fn what_was_answered_about_the_old_form_is_asked_about_the_new_one() {
+    let app = TestApp::spawn().await;
+    let case = app.checking(MIGRANT).await;
+    app.clear(&case.id).await;
+    let request = ask(&json!([item("field", &json!({ "field": "passport.number" }))]));
+    app.command(OFFICER, &case.id, request).await.expect(200);
+    let mut passport = app.see(&case.id).await["form"]["passport"].clone();
+    passport["number"] = json!("AB7654321");
+    let answer =
+        answers(&json!([{ "item": 1, "text": "A slip.", "form": { "passport": passport } }]));
+    let seen = app.command(MIGRANT, &case.id, answer).await.expect(200).json();
+    let check = |id: &str| {
+        let checks = seen["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["id"] == id).unwrap();
+        (check["round"].clone(), check["outcome"].clone())
+    };
+    // A register that was sent the number; an officer; what the engine finds; what it looks up.
+    assert_eq!(check("entryBan"), (json!(2), Value::Null));
+    assert_eq!(check("passport"), (json!(1), json!("clear")));
+    assert_eq!(check("age"), (json!(2), json!("clear")));
+    assert_eq!(check("duplicatePerson"), (json!(2), Value::Null));
+    let reply = app.command(OTHER_OFFICER, &case.id, json!({ "command": "grant" })).await;
+    assert_eq!(blocked_by(&reply), ["checksClear"]);
+    let again = json!({ "command": "repeatCheck", "check": "duplicatePerson", "reason": "New." });
+    let seen = app.command(OFFICER, &case.id, again).await.expect(200).json();
+    let checks = seen["checks"].as_array().unwrap();
+    let found = checks.iter().find(|check| check["id"] == "duplicatePerson").unwrap();
+    assert_eq!(found["outcome"], "clear");
+    app.agreed(&case.id).await;
 }
 
 #[actix_web::test]

@@ -398,8 +398,16 @@ impl<'c> Draft<'_, 'c> {
         let Command::RepeatCheck { check, .. } = self.command else {
             return Err(Rejection::RuleMissing("the command repeats no check".into()));
         };
-        let round = self.known_check(check)?.round;
+        self.known_check(check)?;
         let rule = self.check_rule(check)?;
+        let round = self.ask_again(rule)?;
+        self.pose(rule, round)
+    }
+
+    /// Forgets a check's answer and asks it another time; gives which time it is. Who is to answer is not told yet.
+    fn ask_again(&mut self, rule: &CheckRule) -> Result<u32, Rejection> {
+        let check = &rule.id;
+        let round = self.known_check(check)?.round;
         let due_on = self
             .context
             .rules
@@ -420,7 +428,7 @@ impl<'c> Draft<'_, 'c> {
             round: round + 1,
         };
         self.change(Change::CheckRepeated { check: asked })?;
-        self.pose(rule, round + 1)
+        Ok(round + 1)
     }
 
     fn check_rule(&self, check: &str) -> Result<&'c CheckRule, Rejection> {

@@ -5,7 +5,7 @@ use crate::domain::application::{Application, InformationItem, InformationKind};
 use crate::domain::event::Change;
 use crate::domain::form::section_of;
 use crate::domain::workflow::command::{Answer, Command, RequestedItem};
-use crate::domain::workflow::definition::Consequence;
+use crate::domain::workflow::definition::{CheckSource, Consequence};
 use crate::domain::workflow::engine::{Context, guards};
 
 /// Gives what is wrong with the checks, documents and fields that are named in a request.
@@ -92,15 +92,45 @@ impl Draft<'_, '_> {
         if !misfits.is_empty() {
             return Err(Rejection::Misfits(misfits));
         }
-        answers.iter().try_for_each(|answer| {
+        let before = self.after.form.clone();
+        for answer in answers {
             if let Some(sections) = &answer.form {
                 self.amend(answer.item, sections)?;
             }
             self.change(Change::InformationAnswered {
                 item: answer.item,
                 answer: answer.text.clone(),
-            })
-        })
+            })?;
+        }
+        let changed = before.changes_to(&self.after.form);
+        let changed: Vec<&str> = changed.iter().map(|one| one.field.as_str()).collect();
+        self.ask_about_changes(&changed)
+    }
+
+    /// Asks anew what was answered about a form that says something else now: of registers that were sent a changed
+    /// part, and what the engine finds itself.
+    ///
+    /// A local check that looks at other applications is left unanswered: these were looked up by the old form. An
+    /// officer repeats it.
+    fn ask_about_changes(&mut self, changed: &[&str]) -> Result<(), Rejection> {
+        let sections = ["person.", "passport.", "entry."];
+        let looked_at = changed.iter().any(|one| sections.iter().any(|part| one.starts_with(part)));
+        for rule in &self.context.definition.checks {
+            let (stale, answers) = match &rule.source {
+                CheckSource::Officer => (false, false),
+                CheckSource::Register(_) => {
+                    (rule.sends.iter().any(|part| changed.contains(&part.as_str())), true)
+                }
+                CheckSource::Local(local) => (looked_at, !local.looks_at_others()),
+            };
+            if stale && self.after.checks.iter().any(|known| known.id == rule.id) {
+                let round = self.ask_again(rule)?;
+                if answers {
+                    self.pose(rule, round)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn unfit_answer(&self, index: usize, answer: &Answer, item: &InformationItem) -> Vec<Misfit> {
