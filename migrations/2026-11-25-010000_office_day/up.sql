@@ -25,7 +25,7 @@ ALTER TABLE applications
     ADD CONSTRAINT what_is_erased_is_empty CHECK (erased_at IS NULL
         OR (person_key IS NULL AND person_name IS NULL AND birth_date IS NULL AND form = '{}' AND documents = '[]'
             AND information = '[]' AND proposal IS NULL AND claimed_by IS NULL AND expedited IS NULL AND notes = '[]'
-            AND NOT jsonb_path_exists(corrections, '$[*].reason')
+            AND NOT jsonb_path_exists(corrections, '$[*] ? (exists(@.reason) || exists(@.basis))')
             AND (decision IS NULL OR decision = jsonb_build_object('outcome', decision -> 'outcome'))));
 COMMENT ON COLUMN applications.work IS 'the kind of office work it waits for; empty when the office has nothing to do';
 COMMENT ON COLUMN applications.open_checks IS 'checks that stand in the way of a decision to grant: unanswered, or blocking';
@@ -199,7 +199,7 @@ BEGIN
         decision = CASE WHEN decision IS NOT NULL THEN jsonb_build_object('outcome', decision -> 'outcome') END,
         person_key = NULL, person_name = NULL, birth_date = NULL, claimed_by = NULL, claimed_until = NULL,
         expedited = NULL, notes = '[]',
-        corrections = (SELECT coalesce(jsonb_agg(c - 'reason'), '[]') FROM jsonb_array_elements(corrections) AS c),
+        corrections = (SELECT coalesce(jsonb_agg(c - 'reason' - 'basis'), '[]') FROM jsonb_array_elements(corrections) AS c),
         erased_at = erased_on, erasure_basis = basis
         WHERE id = erased;
     UPDATE checks SET note = NULL, digest = NULL,

@@ -1,7 +1,7 @@
 //! Asks a register, and sees to it that its check is answered or given up by the end of its last day.
 //!
 //! No connection to the database is held while the register takes its time. What may be asked at the same time, the
-//! worker's [`places`](super::places) say; whether a register is asked at all, its circuit breaker.
+//! worker's `places` say; whether a register is asked at all, its circuit breaker.
 
 use std::sync::Arc;
 use std::time::Instant;

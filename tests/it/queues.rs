@@ -314,11 +314,12 @@ async fn what_a_queue_lists_counts_measures_and_gives_out_is_the_same_after_any_
         }
     }
     assert!(given >= 5, "only {given} were given out");
-    // Random steps hardly ever leave a patent granted and unpaid; another test does so on purpose.
+    // Random steps hardly ever leave something granted, or checked past its date; other tests do so on purpose.
+    let seldom = [PAYMENTS, "payment", "handover", "late-checks"];
     let missed: Vec<&str> = all_queues
         .iter()
         .map(|queue| queue.name.as_str())
-        .filter(|name| ![PAYMENTS, "payment"].contains(name) && seen.get(*name) < Some(&1))
+        .filter(|name| !seldom.contains(name) && seen.get(*name) < Some(&1))
         .collect();
     assert!(missed.is_empty(), "{missed:?} {seen:?}");
 }
@@ -614,7 +615,7 @@ async fn a_hundred_officers_work_a_thousand_applications_exactly_once_while_leas
 
 // ── By HTTP ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-fn definition(filter: Value) -> Value {
+fn definition(filter: &Value) -> Value {
     json!({ "title": { "en": "Bans", "ru": "Запреты" }, "position": 25, "filter": filter })
 }
 
@@ -624,7 +625,7 @@ async fn a_senior_officer_makes_changes_and_removes_a_queue_and_each_is_an_event
     let case = app.checking(MIGRANT).await;
     let path = "/v1/queues/entry-bans";
     let put = |body: &Value| app.put(path).by(SENIOR).json(body);
-    let body = definition(json!({ "check": ["entryBan"], "track": ["patent"] }));
+    let body = definition(&json!({ "check": ["entryBan"], "track": ["patent"] }));
     put(&body).send().await.expect(428).problem("precondition-required");
     put(&body).if_match(1).send().await.expect(404);
     let made = put(&body).header("if-none-match", "*").send().await.expect(201);
@@ -655,7 +656,7 @@ async fn a_senior_officer_makes_changes_and_removes_a_queue_and_each_is_an_event
         (&json!(case.id), &json!("entry-bans"))
     );
 
-    let changed = definition(json!({ "check": ["language"], "expedited": true }));
+    let changed = definition(&json!({ "check": ["language"], "expedited": true }));
     assert_eq!(put(&changed).if_match(1).send().await.expect(200).version(), 2);
     let listed = app.get(&format!("{path}/applications")).by(OFFICER).send().await.expect(200);
     assert_eq!(listed.json(), json!({ "items": [] }));
@@ -671,7 +672,7 @@ async fn a_senior_officer_makes_changes_and_removes_a_queue_and_each_is_an_event
     // One that every unit has can be changed, hidden and brought back.
     let intake = "/v1/queues/intake";
     assert_eq!(app.get(intake).by(OFFICER).send().await.expect(200).version(), 0);
-    let narrower = definition(json!({ "work": ["intake"], "track": ["patent"] }));
+    let narrower = definition(&json!({ "work": ["intake"], "track": ["patent"] }));
     let set = app.put(intake).by(SENIOR).json(&narrower);
     assert_eq!(set.if_match(0).send().await.expect(200).version(), 1);
     app.put(intake).by(SENIOR).json(&narrower).if_match(0).send().await.expect(412);
@@ -741,7 +742,7 @@ async fn a_queue_that_can_never_be_right_is_refused_by_name() {
         "minAgeDays": 9, "maxAgeDays": 3,
     });
     assert_eq!(
-        put("mine", definition(filter)).await,
+        put("mine", definition(&filter)).await,
         [
             "/filter/check/0 unknown-name",
             "/filter/maxAgeDays range",
@@ -751,13 +752,13 @@ async fn a_queue_that_can_never_be_right_is_refused_by_name() {
     );
     // A check of another track than the one named is unknown there.
     let filter = json!({ "track": ["highly-qualified-specialist"], "check": ["language"] });
-    assert_eq!(put("mine", definition(filter)).await, ["/filter/check/0 unknown-name"]);
+    assert_eq!(put("mine", definition(&filter)).await, ["/filter/check/0 unknown-name"]);
     let long: String = "a".repeat(41);
     for name in ["Mine", "9-lives", "a_b", long.as_str()] {
-        assert_eq!(put(name, definition(json!({}))).await, ["queue pattern"], "{name}");
+        assert_eq!(put(name, definition(&json!({}))).await, ["queue pattern"], "{name}");
     }
     let filter = json!({ "work": ["intake"] });
-    assert_eq!(put("payments", definition(filter)).await, ["/filter not-applicable"]);
+    assert_eq!(put("payments", definition(&filter)).await, ["/filter not-applicable"]);
     let wrong = json!({ "title": { "en": "" }, "position": -1, "filter": { "work": ["sleep"], "colour": 1 } });
     let errors = put("mine", wrong).await;
     for pointer in ["/title/en", "/title/ru", "/position", "/filter/work/0", "/filter/colour"] {
@@ -774,7 +775,7 @@ async fn a_unit_has_forty_queues_at_most() {
     let app = TestApp::spawn().await;
     let put = async |number: usize| {
         let call = app.put(&format!("/v1/queues/q{number}")).by(SENIOR);
-        call.header("if-none-match", "*").json(definition(json!({}))).send().await
+        call.header("if-none-match", "*").json(definition(&json!({}))).send().await
     };
     for number in 9..40 {
         put(number).await.expect(201);
@@ -884,7 +885,7 @@ async fn a_row_shows_what_an_officer_decides_by_and_a_claim_says_why_it_is_that_
     let ids =
         |rows: Vec<Value>| -> Vec<Value> { rows.iter().map(|one| one["id"].clone()).collect() };
     assert_eq!(ids(rows("?holder=me").await), [json!(second.id)]);
-    assert_eq!(ids(rows("?holder=none").await), [json!(""); 0]);
+    assert!(ids(rows("?holder=none").await).is_empty());
     let other = format!("?holder={}", OTHER_OFFICER.id());
     assert_eq!(ids(rows(&other).await), [json!(first.id)]);
     assert_eq!(ids(rows("?check=entryBan&track=patent&state=checking&limit=1").await).len(), 1);

@@ -109,7 +109,7 @@ pub fn reassign(
 /// Notes something for the colleagues; the holder's note renews his lease.
 ///
 /// # Errors
-/// [`Rejection::Blocked`] when there are [`MAX_NOTES`] already.
+/// [`Rejection::Blocked`] when there are 500 already.
 pub fn add_note(
     application: &Application,
     text: &str,
