@@ -7,4 +7,4 @@ CREATE INDEX applications_under_way ON applications (unit_code, track)
     WHERE submitted_at IS NOT NULL AND phase IN ('submission', 'checks', 'fee', 'issuance');
 CREATE INDEX applications_decided ON applications (unit_code, decided_on, track, decided_in)
     WHERE decided_on IS NOT NULL;
-ALTER TABLE applications DROP COLUMN claimed_from;
+ALTER TABLE applications DROP COLUMN claimed_from, DROP COLUMN in_turn;

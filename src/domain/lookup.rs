@@ -72,8 +72,8 @@ fn tokens(text: &str) -> Vec<String> {
             // A series of letters, then digits: AA 1234567; or digits alone: 45 10 123456.
             Some(last)
                 if is_number(part)
-                    && (is_number(last)
-                        || (last.len() <= 3 && last.bytes().all(|b| b.is_ascii_alphabetic()))) =>
+                    && is_number(last.trim_start_matches(|c: char| c.is_ascii_alphabetic()))
+                    && last.bytes().filter(u8::is_ascii_alphabetic).count() <= 3 =>
             {
                 last.push_str(part);
             }
@@ -106,21 +106,18 @@ mod tests {
 
     #[test]
     fn names_and_passport_numbers_are_told_apart() {
-        assert_eq!(terms("Юсуп хус"), [["iusup"], ["hus"]]);
+        assert_eq!(terms("Хус юсуф"), [["iusuf"], ["hus"]]);
         assert_eq!(terms("Карим FA1234567"), [["fa1234567"], ["karim"]]);
         for typed in ["FA 1234567", "fa123-4567", "fa 123 4567"] {
             assert_eq!(terms(typed), [["fa1234567"]], "{typed}");
         }
         assert_eq!(terms("45 10 123456"), [["4510123456"]]);
-        assert_eq!(
-            terms("Мамин-Сибиряк"),
-            [["sibiriak"], ["mamin"]].map(|one| one.map(str::to_owned).to_vec()).to_vec()
-        );
+        assert_eq!(terms("Мамин-Сибиряк"), [vec!["sibiriah", "sibiriak"], vec!["mamin"]]);
     }
 
     #[test]
     fn an_initial_narrows_but_does_not_stand_alone() {
-        assert_eq!(terms("Рахмонов Д."), [vec!["rahmonov"], vec!["d", "i"]]);
+        assert_eq!(terms("Рахмонов Д."), [vec!["rahmonov"], vec!["d", "e", "i"]]);
         for nothing in ["", " ", "Р", "…", "Р. Д."] {
             assert_eq!(Lookup::parse(nothing), None, "{nothing}");
         }

@@ -64,6 +64,18 @@ impl Work {
         Self::ALL.into_iter().find(|work| work.name() == name)
     }
 
+    /// Gives the phase in which applications wait for it.
+    #[must_use]
+    pub const fn phase(self) -> Phase {
+        match self {
+            Self::Intake => Phase::Submission,
+            Self::Checks | Self::Registers | Self::Decision => Phase::Checks,
+            Self::Payment => Phase::Fee,
+            Self::Handover => Phase::Issuance,
+            Self::Annulment => Phase::InForce,
+        }
+    }
+
     /// Tells whether the statutory date runs while it waits for this.
     #[must_use]
     pub const fn is_under_the_clock(self) -> bool {
@@ -134,7 +146,7 @@ pub struct Filter {
     /// They are in one of these states.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub state: Vec<String>,
-    /// One of these checks is open: unanswered, or its answer stands in the way.
+    /// They are being checked, and one of these checks is open: unanswered, or its answer stands in the way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub check: Vec<String>,
     /// They were handed in at least so many days (of 24 hours) ago.
@@ -163,10 +175,13 @@ pub struct Wrong {
 }
 
 impl Filter {
-    /// Gives the kinds of work that it draws on, each once.
+    /// Gives the kinds of work that it draws on, each once: those named, in the phases named.
     #[must_use]
     pub fn works(&self) -> Vec<Work> {
-        let named = |work: &Work| self.work.is_empty() || self.work.contains(work);
+        let named = |work: &Work| {
+            (self.work.is_empty() || self.work.contains(work))
+                && (self.phase.is_empty() || self.phase.contains(&work.phase()))
+        };
         Work::ALL.into_iter().filter(named).collect()
     }
 

@@ -89,7 +89,7 @@ async fn cyrillic_finds_latin_and_the_reverse_by_beginnings_of_words_in_any_orde
         assert_eq!(found.len(), expected.len(), "{typed}: once each");
     }
     let reference = yusupov.reference.to_lowercase().replace('-', "");
-    assert_eq!(desk.find(SENIOR, &reference).await, std::slice::from_ref(&yusupov.id));
+    assert_eq!(desk.find(SENIOR, &reference).await, [yusupov.id.as_str()]);
     let refused = desk.app.get("/v1/search?q=%D0%AE").by(OFFICER).send().await.expect(400);
     assert_eq!(refused.errors(), ["q too-short"]);
     let refused = desk.app.get("/v1/search").by(OFFICER).send().await.expect(400);
@@ -112,16 +112,12 @@ async fn drafts_other_units_and_what_was_erased_are_never_found() {
     }
     for typed in ["Юсупов", "FA2000002", &elsewhere.reference] {
         let found = desk.find(PETERSBURG_OFFICER, typed).await;
-        assert_eq!(found, std::slice::from_ref(&elsewhere.id), "{typed}");
+        assert_eq!(found, [elsewhere.id.as_str()], "{typed}");
     }
     app.command(MIGRANT, &draft.id, json!({ "command": "submit" })).await.expect(200);
-    assert_eq!(desk.find(OFFICER, "Юсупов").await, std::slice::from_ref(&draft.id));
+    assert_eq!(desk.find(OFFICER, "Юсупов").await, [draft.id.as_str()]);
     app.command(MIGRANT, &draft.id, json!({ "command": "withdraw" })).await.expect(200);
-    assert_eq!(
-        desk.find(OFFICER, "Юсупов").await,
-        std::slice::from_ref(&draft.id),
-        "what is over is found"
-    );
+    assert_eq!(desk.find(OFFICER, "Юсупов").await, [draft.id.as_str()], "what is over is found");
     let sql = app.sql().await;
     // Its term is over long after.
     app.advance(TimeDelta::days(365 * 8));
@@ -140,11 +136,8 @@ async fn a_permit_is_found_by_its_number() {
     let desk = Desk { app: TestApp::spawn().await };
     let permit = desk.app.in_force(MIGRANT).await;
     let number = desk.app.see(&permit.id).await["permit"]["number"].as_str().unwrap().to_owned();
-    assert_eq!(desk.find(OFFICER, &number).await, std::slice::from_ref(&permit.id));
-    assert_eq!(
-        desk.find(OFFICER, &number.replace('-', "")).await,
-        std::slice::from_ref(&permit.id)
-    );
+    assert_eq!(desk.find(OFFICER, &number).await, [permit.id.as_str()]);
+    assert_eq!(desk.find(OFFICER, &number.replace('-', "")).await, [permit.id.as_str()]);
     assert_eq!(desk.find(PETERSBURG_OFFICER, &number).await, [""; 0]);
 }
 

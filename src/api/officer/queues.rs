@@ -174,7 +174,7 @@ pub struct FilterBody {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 20, example = json!(["checking"]))]
     pub state: Vec<String>,
-    /// One of these checks is open: unanswered, or its answer stands in the way.
+    /// They are being checked, and one of these checks is open: unanswered, or its answer stands in the way.
     #[validate(length(max = 20), custom(function = "short_names"))]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 20, example = json!(["entryBan"]))]
@@ -487,7 +487,7 @@ pub struct QueueQuery {
     #[validate(custom(function = "whose"))]
     #[param(max_length = 36, pattern = "^(me|none|[0-9a-fA-F-]{36})$", example = "none")]
     pub holder: Option<String>,
-    /// With this check open.
+    /// Being checked, with this check open.
     #[validate(length(min = 1, max = 60))]
     #[param(min_length = 1, max_length = 60, pattern = "^[A-Za-z0-9]+$", example = "entryBan")]
     pub check: Option<String>,

@@ -247,13 +247,13 @@ impl Statement<'_> {
             out.push_bind_param::<BigInt, _>(&AT_ONCE)?;
             out.push_sql(")");
         }
-        out.push_sql(") AS each ORDER BY waits, due, submitted_at, id LIMIT ");
+        out.push_sql(") AS each ORDER BY in_turn, due, submitted_at, id LIMIT ");
         out.push_bind_param::<BigInt, _>(&AT_ONCE)?;
         // What a colleague has changed since it was read has another version: it is passed by.
         out.push_sql(
-            "), next AS (SELECT f.waits, f.due, f.submitted_at, a.id FROM first f \
+            "), next AS (SELECT f.in_turn, f.due, f.submitted_at, a.id FROM first f \
              JOIN applications a ON a.id = f.id AND a.version = f.version \
-             ORDER BY f.waits, f.due, f.submitted_at, f.id LIMIT 1 FOR UPDATE OF a SKIP LOCKED)",
+             ORDER BY f.in_turn, f.due, f.submitted_at, f.id LIMIT 1 FOR UPDATE OF a SKIP LOCKED)",
         );
         Ok(())
     }
@@ -268,7 +268,7 @@ impl Statement<'_> {
             self.scope.walk_held(out.reborrow())?;
             out.push_sql(" AND (");
             out.push_sql(ORDER);
-            out.push_sql(") < (next.waits, next.due, next.submitted_at, next.id) LIMIT ");
+            out.push_sql(") < (next.in_turn, next.due, next.submitted_at, next.id) LIMIT ");
             out.push_bind_param::<BigInt, _>(&MOST_AHEAD)?;
             out.push_sql(")");
         }

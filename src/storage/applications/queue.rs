@@ -78,7 +78,6 @@ pub(super) struct Scope<'a> {
     now: DateTime<Utc>,
     filter: &'a Filter,
     narrow: &'a Narrow,
-    phases: Vec<&'static str>,
     handed_in_until: Option<DateTime<Utc>>,
     handed_in_since: Option<DateTime<Utc>>,
     branches: Vec<Branch>,
@@ -107,7 +106,6 @@ impl<'a> Scope<'a> {
             now,
             filter,
             narrow,
-            phases: filter.phase.iter().map(|phase| phase.name()).collect(),
             handed_in_until: filter.min_age_days.map(before),
             handed_in_since: filter.max_age_days.map(before),
             branches: Self::branches(filter, narrow).unwrap_or_default(),
@@ -118,7 +116,12 @@ impl<'a> Scope<'a> {
         let overdue = both(filter.overdue, narrow.overdue)?;
         let expedited = both(filter.expedited, narrow.expedited)?;
         let mut branches = Vec::new();
+        let of_check = !filter.check.is_empty() || narrow.check.is_some();
         for work in filter.works() {
+            // A check stands in the way of a decision until it is made.
+            if of_check && !work.is_under_the_clock() {
+                continue;
+            }
             let mut add = |late, expedited| branches.push(Branch { work, late, expedited });
             match overdue {
                 None => add(Late::Either, expedited),
@@ -161,9 +164,8 @@ impl<'a> Scope<'a> {
         out.push_sql("'");
         match expedited {
             None => {}
-            // `IS NOT NULL` would not be found in the index, whose column this is.
-            Some(true) => out.push_sql(" AND (a.expedited IS NULL) <= false"),
-            Some(false) => out.push_sql(" AND a.expedited IS NULL"),
+            Some(true) => out.push_sql(" AND NOT a.in_turn"),
+            Some(false) => out.push_sql(" AND a.in_turn"),
         }
         match late {
             Late::Either => {}
@@ -181,11 +183,6 @@ impl<'a> Scope<'a> {
                 out.push_bind_param::<Array<Text>, _>(names)?;
                 out.push_sql(")");
             }
-        }
-        if !self.phases.is_empty() {
-            out.push_sql(" AND a.phase = ANY(");
-            out.push_bind_param::<Array<Text>, _>(&self.phases)?;
-            out.push_sql(")");
         }
         if !check.is_empty() {
             out.push_sql(" AND a.open_checks && ");
@@ -253,12 +250,11 @@ impl<'a> Scope<'a> {
 }
 
 /// The order of every queue: as the index has it.
-pub(super) const ORDER: &str =
-    "(a.expedited IS NULL), coalesce(a.due_on, 'infinity'), a.submitted_at, a.id";
+pub(super) const ORDER: &str = "a.in_turn, coalesce(a.due_on, 'infinity'), a.submitted_at, a.id";
 
-/// The parts of [`ORDER`] as columns `waits`, `due`, `submitted_at` and `id`.
+/// The parts of [`ORDER`] as columns `in_turn`, `due`, `submitted_at` and `id`.
 pub(super) const KEYS: &str =
-    "(a.expedited IS NULL) AS waits, coalesce(a.due_on, 'infinity') AS due, a.submitted_at, a.id";
+    "a.in_turn, coalesce(a.due_on, 'infinity') AS due, a.submitted_at, a.id";
 
 /// A place in a queue's order, for the page that follows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -484,7 +480,7 @@ impl QueryFragment<Pg> for ListQueue<'_> {
         }
         out.push_sql(
             ") AS next JOIN applications a ON a.id = next.id \
-             ORDER BY next.waits, next.due, next.submitted_at, next.id LIMIT ",
+             ORDER BY next.in_turn, next.due, next.submitted_at, next.id LIMIT ",
         );
         out.push_bind_param::<BigInt, _>(&self.limit)
     }
