@@ -328,7 +328,9 @@ async fn a_row_that_no_event_accounts_for_is_found_and_named() {
         ),
     ] {
         sql.batch_execute(&format!(
-            "CREATE TABLE kept AS SELECT * FROM applications; CREATE TABLE kept_accounts AS SELECT * FROM accounts; \
+            // Rows go back whole, with what the table otherwise reckons itself.
+            "ALTER TABLE applications ALTER COLUMN in_turn DROP EXPRESSION IF EXISTS; \
+             CREATE TABLE kept AS SELECT * FROM applications; CREATE TABLE kept_accounts AS SELECT * FROM accounts; \
              SET session_replication_role = replica; {change}"
         ))
         .await
