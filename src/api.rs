@@ -6,6 +6,7 @@
 //! and are registered in its `configure`, which is also what puts them into the document ([`openapi`]).
 //! Nothing here names diesel.
 
+pub mod admin;
 pub mod applicant;
 pub mod auditor;
 pub mod callbacks;
@@ -43,6 +44,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
     registers::configure(config);
     desk::configure(config);
     auditor::configure(config);
+    admin::configure(config);
     log::configure(config);
     callbacks::configure(config);
 }

@@ -39,6 +39,7 @@ use crate::worker::alerts::AlertHandler;
 use crate::worker::documents::DocumentsHandler;
 use crate::worker::leaving::LeavingHandler;
 use crate::worker::mail::{MailHandler, StoredCases};
+use crate::worker::redate::RedateHandler;
 use crate::worker::registers::RegisterHandler;
 use crate::worker::retention::Retention;
 use crate::worker::timer::TimerHandler;
@@ -287,7 +288,7 @@ pub fn serve(app: App, listener: TcpListener, workers: usize) -> Result<Server> 
 /// # Errors
 /// [`Error::Internal`] when the texts of messages in the binary are broken.
 pub fn worker(app: &App) -> Result<Worker> {
-    let rules = Arc::clone(app.casework.rules());
+    let rules = app.casework.rules();
     let mail = MailHandler::new(
         app.db.clone(),
         Arc::clone(&app.clock),
@@ -298,18 +299,19 @@ pub fn worker(app: &App) -> Result<Worker> {
     let alert = AlertHandler::new(
         app.db.clone(),
         Arc::clone(&app.clock),
-        Arc::new(StoredCases::new(app.db.clone(), Arc::clone(app.casework.rules()))),
+        Arc::new(StoredCases::new(app.db.clone(), app.casework.rules())),
         Composer::new(&app.public_url)?,
         app.mailer.clone(),
     );
     let registers = RegisterHandler::new(
         app.db.clone(),
         Arc::clone(&app.clock),
-        Arc::clone(app.casework.rules()),
+        app.casework.rules(),
         app.registers.clone(),
         app.reception.clone(),
     );
     let timer = TimerHandler::new(Arc::new(app.casework.clone()));
+    let redate = RedateHandler::new(app.db.clone(), Arc::clone(&app.clock), app.casework.clone());
     let leaving = LeavingHandler::new(app.casework.clone());
     let documents = DocumentsHandler::new(app.db.clone(), app.blobs.clone());
     let retention = Retention::new(app.db.clone(), Arc::clone(&app.clock), app.casework.clone());
@@ -318,6 +320,7 @@ pub fn worker(app: &App) -> Result<Worker> {
         Arc::clone(&app.clock),
         Handlers {
             timer: Arc::new(timer),
+            redate: Arc::new(redate),
             alert: Arc::new(alert),
             mail: Arc::new(mail),
             registers: Arc::new(registers),

@@ -9,10 +9,12 @@
 //! outcome is the same as under a lock, without holding one while the network is waited for. A caller who named the
 //! version he saw (`If-Match`) is told instead.
 //!
-//! How what is over loses its person's data is in [`erasure`].
+//! How what is over loses its person's data is in [`erasure`]; what another calendar does, in [`calendars`].
 
 pub mod bulk;
+pub mod calendars;
 pub mod erasure;
+mod in_force;
 mod refusal;
 
 use std::collections::BTreeSet;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use uuid::Uuid;
 
+use self::in_force::InForce;
 use self::refusal::refusal;
 use crate::clock::SharedClock;
 use crate::domain::actor::{Actor, Party};
@@ -40,10 +43,10 @@ use crate::domain::workflow::engine::{
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::Db;
 use crate::storage::applications::{
-    self as store, Applied, ClaimNext, Claimed, KeptAnswer, Key, Loaded, PaymentRow, StoredAnswer,
-    Wants, Write,
+    self as store, Applied, ClaimNext, Claimed, FoundUnit, KeptAnswer, Key, Loaded, PaymentRow,
+    StoredAnswer, Wants, Write,
 };
-use crate::storage::{accounts, payments};
+use crate::storage::{accounts, payments, rule_files};
 
 /// How often a decision that lost a race is made anew before the caller is told to try again.
 const ATTEMPTS: usize = 5;
@@ -165,7 +168,7 @@ pub enum Answered {
 #[derive(Clone)]
 pub struct Casework {
     db: Db,
-    rules: Arc<Rulebook>,
+    rules: InForce,
     clock: SharedClock,
     lease: TimeDelta,
     registers: Arc<BTreeSet<String>>,
@@ -193,6 +196,7 @@ impl Casework {
         lease: TimeDelta,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
+        let rules = InForce::new(rules);
         Self { db, rules, clock, lease, registers: Arc::default(), wake }
     }
 
@@ -203,10 +207,34 @@ impl Casework {
         self
     }
 
-    /// Gives the rules in force.
+    /// Gives the rules as this process knows them. For what depends on the calendar, ask for those of a
+    /// [number](Self::rules_at) or for the [latest](Self::latest_rules): others may have put another one in force.
     #[must_use]
-    pub fn rules(&self) -> &Arc<Rulebook> {
-        &self.rules
+    pub fn rules(&self) -> Arc<Rulebook> {
+        self.rules.known().rules
+    }
+
+    /// Gives the rules with the calendar in force at the registration of this number, or at a later one.
+    ///
+    /// Asks the database only for what this process does not know yet.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when a calendar cannot be read: nothing is decided by another one.
+    pub async fn rules_at(
+        &self,
+        conn: &mut crate::storage::Conn,
+        number: i64,
+    ) -> Result<Arc<Rulebook>> {
+        Ok(self.rules.at(conn, number).await?.rules)
+    }
+
+    /// Gives the rules with the calendar in force now. One statement.
+    ///
+    /// # Errors
+    /// As [`Casework::rules_at`].
+    pub async fn latest_rules(&self, conn: &mut crate::storage::Conn) -> Result<Arc<Rulebook>> {
+        let number = rule_files::latest(conn).await?;
+        self.rules_at(conn, number).await
     }
 
     /// Opens an application as a draft.
@@ -224,25 +252,26 @@ impl Casework {
         let mut conn = self.db.conn().await?;
         let kept = ask.idempotency.as_ref().map(|one| one.key.as_str());
         let found = store::find_unit(&mut conn, unit, ask.actor.account().zip(kept)).await?;
-        let (unit, kept) = found.ok_or_else(|| {
+        let FoundUnit { unit, kept_answer, rules } = found.ok_or_else(|| {
             unknown("/unit", "unknown-unit", "Name an office that GET /v1/units lists.")
         })?;
-        if let Some(kept) = kept {
+        if let Some(kept) = kept_answer {
             return replay(ask, kept);
         }
+        let known = self.rules.at(&mut conn, rules).await?;
         let now = self.clock.now();
         let today = now.with_timezone(&unit.time_zone).date_naive();
-        let definition = self.rules.current(track, today).ok_or_else(|| {
+        let definition = known.rules.current(track, today).ok_or_else(|| {
             unknown("/track", "unknown-track", "Name a track that GET /v1/workflows lists.")
         })?;
         let mut random = [0u8; 8];
         self.clock.fill(&mut random);
         let opening =
             Opening { id: self.clock.id_at(now), reference: Reference::from_random(random), form };
-        let context = self.context(definition, &unit, now, None);
+        let context = self.context(&known.rules, definition, &unit, now, None);
         let step = engine::open(opening, &ask.actor, &context).map_err(refusal)?;
         let answer = Self::answer(ask, 201, &step, &context, None, render)?;
-        match self.write(&mut conn, &step, None, ask, &answer).await? {
+        match self.write(&mut conn, known.number, &step, None, ask, &answer).await? {
             Applied::Written => Ok(answer),
             Applied::KeyUsed => self.replay_kept(ask).await,
             Applied::LostRace | Applied::PersonHasAnother | Applied::PaymentKnown => {
@@ -321,8 +350,10 @@ impl Casework {
         if ask.if_match.is_some_and(|seen| seen != application.version) {
             return Err(stale(application));
         }
-        let definition = self.definition(application)?;
-        let context = self.context(definition, &loaded.unit, self.clock.now(), Some(&loaded));
+        let known = self.rules.at(&mut conn, loaded.rules).await?;
+        let definition = definition(&known.rules, application)?;
+        let now = self.clock.now();
+        let context = self.context(&known.rules, definition, &loaded.unit, now, Some(&loaded));
         engine::attach_document(application, document.clone(), &ask.actor, &context)
             .map(|_| ())
             .map_err(refusal)
@@ -555,24 +586,54 @@ impl Casework {
         let loaded =
             store::find(&mut conn, Key::Id(id), Wants { other_open: true, ..Wants::default() })
                 .await?;
-        drop(conn);
         let loaded = loaded.ok_or_else(Error::not_found)?;
         if !engine::may_see(&loaded.application, actor) {
             return Err(Error::not_found());
         }
-        let definition = self.definition(&loaded.application)?;
-        let context = self.context(definition, &loaded.unit, self.clock.now(), Some(&loaded));
+        let known = self.rules.at(&mut conn, loaded.rules).await?;
+        drop(conn);
+        let definition = definition(&known.rules, &loaded.application)?;
+        let now = self.clock.now();
+        let context = self.context(&known.rules, definition, &loaded.unit, now, Some(&loaded));
         show(&seen(&loaded.application, actor, &context, loaded.holder.as_deref()))
     }
 
-    /// Lets the timer give a command whose deadline may have passed.
+    /// Lets the timer give a command whose deadline may have passed; gives the instant from which it may, when that is
+    /// still to come: another calendar, or an extension, has moved the deadline since.
     ///
     /// # Errors
-    /// Refused when the deadline has not passed or the application has gone on: nothing is then left to do.
-    pub async fn deadline(&self, id: Uuid, name: CommandName) -> Result<()> {
+    /// Refused when the state has no such deadline, or nothing is due: nothing is then left to do.
+    pub async fn deadline(
+        &self,
+        id: Uuid,
+        name: CommandName,
+    ) -> Result<Option<chrono::DateTime<chrono::Utc>>> {
         let ask = Ask { actor: Actor::Timer, if_match: None, idempotency: None };
         let command = Command::Deadline { name };
-        self.execute(&ask, id, &command, &|_| Ok(String::new())).await.map(|_| ())
+        match self.execute(&ask, id, &command, &|_| Ok(String::new())).await {
+            Ok(_) => Ok(None),
+            Err(error) if error.code() == ErrorCode::RuleRefused => {
+                let later = self.due_later(id, name).await?;
+                later.map_or(Err(error), |at| Ok(Some(at)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn due_later(
+        &self,
+        id: Uuid,
+        name: CommandName,
+    ) -> Result<Option<chrono::DateTime<chrono::Utc>>> {
+        let mut conn = self.db.conn().await?;
+        let loaded = store::find(&mut conn, Key::Id(id), Wants::default()).await?;
+        let Some(loaded) = loaded else { return Ok(None) };
+        let known = self.rules.at(&mut conn, loaded.rules).await?;
+        let definition = definition(&known.rules, &loaded.application)?;
+        let now = self.clock.now();
+        let context = self.context(&known.rules, definition, &loaded.unit, now, Some(&loaded));
+        let due = engine::due_at(&loaded.application, name, &context).map_err(refusal)?;
+        Ok(due.filter(|at| *at > now))
     }
 
     /// Takes a payment that the provider tells of: books it if it matches an open charge, else lets it wait.
@@ -598,12 +659,15 @@ impl Casework {
                 if loaded.payment_known {
                     return Ok(Received::Known);
                 }
-                let definition = self.definition(&loaded.application)?;
+                let known = self.rules.at(&mut conn, loaded.rules).await?;
+                let definition = definition(&known.rules, &loaded.application)?;
+                let now = self.clock.now();
                 let context =
-                    self.context(definition, &loaded.unit, self.clock.now(), Some(loaded));
+                    self.context(&known.rules, definition, &loaded.unit, now, Some(loaded));
                 match engine::decide(&loaded.application, &command, &ask.actor, &context) {
                     Ok(step) => {
-                        match self.write(&mut conn, &step, Some(payment), &ask, &NO_ANSWER).await? {
+                        let (number, paid) = (known.number, Some(payment));
+                        match self.write(&mut conn, number, &step, paid, &ask, &NO_ANSWER).await? {
                             Applied::Written => return Ok(Received::Booked),
                             Applied::PaymentKnown => return Ok(Received::Known),
                             Applied::LostRace => continue,
@@ -647,8 +711,10 @@ impl Casework {
             if asked.is_some_and(|known| known.round != answer.round) {
                 return Ok(Answered::TooLate);
             }
-            let definition = self.definition(application)?;
-            let context = self.context(definition, &loaded.unit, self.clock.now(), Some(&loaded));
+            let known = self.rules.at(&mut conn, loaded.rules).await?;
+            let definition = definition(&known.rules, application)?;
+            let now = self.clock.now();
+            let context = self.context(&known.rules, definition, &loaded.unit, now, Some(&loaded));
             let step = match engine::decide(application, &command, &ask.actor, &context) {
                 Ok(step) => step,
                 Err(Rejection::WrongState { .. }) => return Ok(Answered::TooLate),
@@ -662,7 +728,7 @@ impl Casework {
                 }
                 Err(rejection) => return Err(refusal(rejection)),
             };
-            match self.write(&mut conn, &step, None, &ask, &NO_ANSWER).await? {
+            match self.write(&mut conn, known.number, &step, None, &ask, &NO_ANSWER).await? {
                 Applied::Written => return Ok(Answered::Taken),
                 Applied::LostRace => {}
                 Applied::KeyUsed | Applied::PersonHasAnother | Applied::PaymentKnown => {
@@ -711,13 +777,15 @@ impl Casework {
             {
                 return Err(stale(&loaded.application));
             }
-            let definition = self.definition(&loaded.application)?;
-            let context = self.context(definition, &loaded.unit, self.clock.now(), Some(&loaded));
+            let known = self.rules.at(&mut conn, loaded.rules).await?;
+            let definition = definition(&known.rules, &loaded.application)?;
+            let now = self.clock.now();
+            let context = self.context(&known.rules, definition, &loaded.unit, now, Some(&loaded));
             let step = decide(&loaded.application, &context)
                 .map_err(refusal)
                 .map_err(|error| name_holder(error, loaded.holder.as_deref()))?;
             let answer = Self::answer(ask, 200, &step, &context, loaded.holder.as_deref(), render)?;
-            match self.write(&mut conn, &step, payment, ask, &answer).await? {
+            match self.write(&mut conn, known.number, &step, payment, ask, &answer).await? {
                 Applied::Written => return Ok(answer),
                 Applied::LostRace => {}
                 Applied::KeyUsed => return self.replay_kept(ask).await,
@@ -740,6 +808,7 @@ impl Casework {
     async fn write(
         &self,
         conn: &mut crate::storage::Conn,
+        rules: i64,
         step: &Step,
         payment: Option<&Payment>,
         ask: &Ask,
@@ -762,9 +831,11 @@ impl Casework {
             payment,
             recorded_by: ask.actor.account(),
         });
-        let applied =
-            store::apply(conn, &Write { step, payment, answer: kept, salt: self.clock.salt() })
-                .await?;
+        let applied = store::apply(
+            conn,
+            &Write { step, payment, answer: kept, salt: self.clock.salt(), rules },
+        )
+        .await?;
         if applied == Applied::Written && !step.schedule.is_empty() {
             (self.wake)();
         }
@@ -820,24 +891,16 @@ impl Casework {
         replay(ask, kept.ok_or_else(busy)?)
     }
 
-    fn definition(&self, application: &Application) -> Result<&Definition> {
-        self.rules.definition(&application.track, application.workflow_version).ok_or_else(|| {
-            Error::bug(format!(
-                "version {} of the track '{}' is not loaded",
-                application.workflow_version, application.track
-            ))
-        })
-    }
-
     fn context<'a>(
         &'a self,
+        rules: &'a Rulebook,
         definition: &'a Definition,
         unit: &'a Unit,
         now: chrono::DateTime<chrono::Utc>,
         loaded: Option<&'a Loaded>,
     ) -> Context<'a> {
         Context {
-            rules: &self.rules,
+            rules,
             definition,
             unit,
             now,
@@ -856,8 +919,9 @@ impl Casework {
 
     /// Tells what a command may need, whatever the definition: sequences are not spent on commands that never do.
     fn wants(&self, command: CommandName) -> Wants<'static> {
+        let rules = self.rules();
         let any = |test: &dyn Fn(&crate::domain::workflow::definition::Transition) -> bool| {
-            self.rules
+            rules
                 .definitions
                 .iter()
                 .flat_map(|definition| &definition.transitions)
@@ -871,7 +935,7 @@ impl Casework {
             other_open: any(&|t| t.guards.contains(&Guard::NoOtherOpenApplication)),
             twins: any(&|t| {
                 t.effects.iter().any(|one| matches!(one, Effect::OpenChecks | Effect::RepeatCheck))
-            }) && self.rules.definitions.iter().any(Definition::looks_at_others),
+            }) && rules.definitions.iter().any(Definition::looks_at_others),
             kept_answer: None,
             payment: None,
         }
@@ -880,6 +944,14 @@ impl Casework {
 
 const NO_ANSWER: Answer =
     Answer { status: 200, etag: None, location: None, body: String::new(), replayed: false };
+
+/// Finds the definition that an application is pinned to.
+fn definition<'r>(rules: &'r Rulebook, application: &Application) -> Result<&'r Definition> {
+    let Application { track, workflow_version, .. } = application;
+    rules.definition(track, *workflow_version).ok_or_else(|| {
+        Error::bug(format!("version {workflow_version} of the track '{track}' is not loaded"))
+    })
+}
 
 fn seen<'a>(
     application: &'a Application,

@@ -4,6 +4,7 @@
 //! calls into the module that does the work.
 
 pub mod audit;
+mod calendar;
 mod person;
 pub mod register_sim;
 pub mod witness;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
+pub use self::calendar::{CalendarCommand, CalendarLoadArgs};
 pub use self::person::{PersonCommand, PersonEraseArgs};
 
 use crate::api::openapi as document;
@@ -81,6 +83,9 @@ pub enum Command {
     /// Check and show workflow definitions
     #[command(subcommand)]
     Workflow(WorkflowCommand),
+    /// Manage the production calendars
+    #[command(subcommand)]
+    Calendar(CalendarCommand),
     /// Check the history against the present
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -360,6 +365,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
             workflow::draw(&workflow, &format, &language)
         }
         Command::Workflow(WorkflowCommand::Paths { workflow }) => workflow::paths(&workflow),
+        Command::Calendar(command) => calendar::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Witness(args) => witness::run(args).await,
         Command::RegisterSim(args) => register_sim::run(args).await,
@@ -556,7 +562,9 @@ fn command_db(url: &str) -> Result<Db, Error> {
 /// Builds the service and refuses rules that the database does not know as they are.
 async fn service_app(config: &Config) -> Result<App, Failure> {
     let app = App::new(config, Arc::new(SystemClock))?;
-    refuse_unregistered(&app.db, app.casework.rules()).await?;
+    refuse_unregistered(&app.db, &app.casework.rules()).await?;
+    // A calendar in force that this binary cannot read is told at the start, not with the first decision.
+    app.casework.latest_rules(&mut app.db.conn().await?).await?;
     Ok(app)
 }
 

@@ -11,6 +11,7 @@ pub mod leaving;
 pub mod mail;
 mod patience;
 mod places;
+pub mod redate;
 pub mod registers;
 pub mod retention;
 pub mod timer;
@@ -38,7 +39,7 @@ use crate::storage::{Conn, Db, accounts, applications};
 use crate::telemetry::chain;
 
 /// The kinds of jobs that this version can run, but for [`ASK`].
-const KINDS: [&str; 5] = ["timer", "alert", "mail", "releaseClaims", "deleteDocuments"];
+const KINDS: [&str; 6] = ["timer", "redate", "alert", "mail", "releaseClaims", "deleteDocuments"];
 
 /// The kind of job that asks a register; it has places of its own.
 const ASK: &str = "askRegister";
@@ -91,6 +92,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Handlers {
     /// For [`Job::Timer`].
     pub timer: Arc<dyn Handler>,
+    /// For [`Job::Redate`].
+    pub redate: Arc<dyn Handler>,
     /// For [`Job::Alert`].
     pub alert: Arc<dyn Handler>,
     /// For [`Job::Mail`].
@@ -107,6 +110,7 @@ impl Handlers {
     fn of(&self, job: &Job) -> &dyn Handler {
         match job {
             Job::Timer { .. } => &*self.timer,
+            Job::Redate { .. } => &*self.redate,
             Job::Alert { .. } => &*self.alert,
             Job::Mail { .. } => &*self.mail,
             Job::AskRegister { .. } => &*self.registers,

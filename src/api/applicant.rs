@@ -29,6 +29,7 @@ use crate::documents::{self, MAX_BYTES};
 use crate::domain::application::Document;
 use crate::domain::clock::Explanation;
 use crate::domain::form::Form;
+use crate::domain::rules::Rulebook;
 use crate::error::{Error, ErrorCode, Result, Violation};
 use crate::storage::applications;
 use crate::storage::audit::{self, Access as AccessFilter};
@@ -257,18 +258,19 @@ pub async fn list_applications(
     let rows =
         applications::list_of_applicant(&mut conn, caller.account(), before, page.fetch()).await?;
     let page = Page::new(&request, &page, &app.tokens, "applications", rows, |row| row.id)?;
-    Ok(listed(summaries(&app, &request, page.items, false)?, page.link))
+    let rules = app.casework.rules();
+    Ok(listed(summaries(&app, &rules, &request, page.items, false)?, page.link))
 }
 
-/// Shows rows of a list with their definitions' wording.
+/// Shows rows of a list with their definitions' wording; the days left by the rules' calendar.
 pub(super) fn summaries(
     app: &App,
+    rules: &Rulebook,
     request: &HttpRequest,
     rows: Vec<applications::SummaryRow>,
     inside: bool,
 ) -> Result<ApplicationPage> {
     let (language, now) = (language(request), app.clock.now());
-    let rules = app.casework.rules();
     let show = |row| SummaryView::of(row, rules, inside, language, now);
     Ok(ApplicationPage { items: rows.into_iter().map(show).collect::<Result<_>>()? })
 }

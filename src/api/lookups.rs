@@ -23,6 +23,7 @@ use crate::domain::calendar::Calendar;
 use crate::domain::clock::StatutoryClock;
 use crate::domain::permit::{PermitNumber, PermitStatus};
 use crate::domain::reference::Reference;
+use crate::domain::rules::Rulebook;
 use crate::domain::workflow::definition::{COMPLAINTS, CheckSource, Definition, FeePosition};
 use crate::domain::workflow::diagram;
 use crate::domain::workflow::engine::{Bases, act_by};
@@ -457,8 +458,11 @@ pub async fn show_status(
     Path(reference): Path<String>,
 ) -> Result<HttpResponse> {
     let reference = canonical(&reference);
-    let row = applications::find_status(&mut app.db.conn().await?, &reference).await?;
+    let mut conn = app.db.conn().await?;
+    let row = applications::find_status(&mut conn, &reference).await?;
     let row = row.ok_or_else(no_such_reference)?;
+    let rules = app.casework.rules_at(&mut conn, row.rules).await?;
+    drop(conn);
     let language = language(&request);
     let clock: Option<StatutoryClock> = row
         .clock
@@ -468,7 +472,7 @@ pub async fn show_status(
     let information: Vec<InformationItem> = serde_json::from_value(row.information)
         .map_err(|error| Error::internal("stored information items do not decode", error))?;
     let version = u32::try_from(row.workflow_version).unwrap_or_default();
-    let definition = definition(&app, &row.track, version)?;
+    let definition = definition(&rules, &row.track, version)?;
     let status = Stand {
         reference,
         unit: row.unit_title,
@@ -482,12 +486,12 @@ pub async fn show_status(
         time_zone: row.time_zone.parse().unwrap_or(Tz::UTC),
         now: app.clock.now(),
     }
-    .view(definition, &app.casework.rules().calendar, language);
+    .view(definition, &rules.calendar, language);
     Ok(spoken(language, &status))
 }
 
-fn definition<'a>(app: &'a App, track: &str, version: u32) -> Result<&'a Definition> {
-    app.casework.rules().definition(track, version).ok_or_else(|| {
+fn definition<'r>(rules: &'r Rulebook, track: &str, version: u32) -> Result<&'r Definition> {
+    rules.definition(track, version).ok_or_else(|| {
         Error::bug(format!("version {version} of the track '{track}' is not loaded"))
     })
 }
@@ -586,11 +590,12 @@ pub async fn show_status_details(
     let id = applications::find_by_birth_date(&mut conn, &reference, factor.birth_date).await?;
     let id = id.ok_or_else(no_such_reference)?;
     let found = applications::find(&mut conn, Key::Id(id), Wants::default()).await?;
-    drop(conn);
     let loaded = found.ok_or_else(no_such_reference)?;
+    let rules = app.casework.rules_at(&mut conn, loaded.rules).await?;
+    drop(conn);
     let application = &loaded.application;
     let language = language(&request);
-    let definition = definition(&app, &application.track, application.workflow_version)?;
+    let definition = definition(&rules, &application.track, application.workflow_version)?;
     let status = Stand {
         reference,
         unit: loaded.unit.title.clone(),
@@ -604,7 +609,7 @@ pub async fn show_status_details(
         time_zone: loaded.unit.time_zone,
         now: app.clock.now(),
     }
-    .view(definition, &app.casework.rules().calendar, language);
+    .view(definition, &rules.calendar, language);
     let details = DetailsView {
         status,
         missing: application
@@ -623,13 +628,11 @@ pub async fn show_status_details(
             Decision::Refused { .. } => "refused",
         }),
         grounds: match &application.decision {
-            Some(Decision::Refused { grounds: on, .. }) => {
-                grounds(on, &app.casework.rules().grounds, language)
-            }
+            Some(Decision::Refused { grounds: on, .. }) => grounds(on, &rules.grounds, language),
             Some(Decision::Granted { .. }) | None => {
                 match (&application.permit, &application.proposal) {
                     (Some(permit), Some(proposal)) if permit.status == PermitStatus::Annulled => {
-                        grounds(&proposal.grounds, &app.casework.rules().grounds, language)
+                        grounds(&proposal.grounds, &rules.grounds, language)
                     }
                     _ => Vec::new(),
                 }
@@ -714,9 +717,9 @@ fn workflow_summary(definition: &Definition, language: &str) -> WorkflowSummaryV
     }
 }
 
-fn current<'a>(app: &'a App, track: &str) -> Result<&'a Definition> {
+fn current<'r>(app: &App, rules: &'r Rulebook, track: &str) -> Result<&'r Definition> {
     let today = app.clock.now().date_naive();
-    app.casework.rules().current(track, today).ok_or_else(Error::not_found)
+    rules.current(track, today).ok_or_else(Error::not_found)
 }
 
 /// Read a track
@@ -732,18 +735,19 @@ pub async fn show_workflow(
     Path(track): Path<String>,
 ) -> Result<HttpResponse> {
     let language = language(&request);
-    let view = workflow_view(&app, current(&app, &track)?, language);
+    let rules = app.casework.rules();
+    let view = workflow_view(&rules, current(&app, &rules, &track)?, language);
     Ok(spoken(language, &view))
 }
 
-fn workflow_view(app: &App, definition: &Definition, language: &str) -> WorkflowView {
+fn workflow_view(rules: &Rulebook, definition: &Definition, language: &str) -> WorkflowView {
     let named = |value: serde_json::Result<serde_json::Value>| {
         value.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
     };
     let mut codes: Vec<_> = definition.transitions.iter().flat_map(|t| t.grounds.iter()).collect();
     codes.sort_unstable();
     codes.dedup();
-    let catalogue = &app.casework.rules().grounds;
+    let catalogue = &rules.grounds;
     WorkflowView {
         summary: workflow_summary(definition, language),
         working_days: definition.clock.working_days,
@@ -854,7 +858,8 @@ pub async fn show_diagram(
     Query(query): Query<DiagramQuery>,
 ) -> Result<HttpResponse> {
     let language = language(&request);
-    let definition = current(&app, &track)?;
+    let rules = app.casework.rules();
+    let definition = current(&app, &rules, &track)?;
     let (kind, picture) = match query.format {
         DiagramFormat::Svg => ("image/svg+xml", diagram::svg(definition, language)),
         DiagramFormat::Mermaid => ("text/vnd.mermaid", diagram::mermaid(definition, language)),

@@ -210,6 +210,7 @@ fn complete(document: &mut Value) {
         { "name": "applications", "description": "One application: its applicant, the officers of its unit, auditors" },
         { "name": "office", "description": "For officers and senior officers: the queues of their unit" },
         { "name": "audit", "description": "For auditors: who did, saw and changed what" },
+        { "name": "administration", "description": "For administrators: the calendars of the office" },
         { "name": "log", "description": "The public transparency log, for anyone and for tools that nobody here wrote" },
         { "name": "callbacks", "description": "For machines that call back with a signature" },
         { "name": "health", "description": "For those who run the service" },

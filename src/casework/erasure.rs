@@ -106,7 +106,8 @@ impl Casework {
     /// [`Error::Internal`] when the database fails; the same page then comes again.
     pub async fn outlived(&self, round: &mut Round) -> Result<Option<Vec<Uuid>>> {
         let now = self.clock.now();
-        let Some(term) = self.rules.retention.terms().get(round.term) else { return Ok(None) };
+        let rules = self.rules();
+        let Some(term) = rules.retention.terms().get(round.term) else { return Ok(None) };
         let (page, last) = match closed_before(term, now) {
             Some(before) => {
                 let (track, after) = (&term.track, round.after);
@@ -135,7 +136,7 @@ impl Casework {
         if !one.closed {
             return Ok(Standing::Open);
         }
-        let from = self.rules.retention.erasable_from(&ended(one)).map_err(missing)?;
+        let from = self.rules().retention.erasable_from(&ended(one)).map_err(missing)?;
         let today = now.with_timezone(&one.time_zone).date_naive();
         Ok(if from <= today { Standing::Since(from) } else { Standing::NotBefore(from) })
     }
@@ -163,7 +164,8 @@ impl Casework {
 
     fn order_one(&self, one: &Candidate, from: NaiveDate, reason: Reason<'_>) -> Result<Order> {
         let ended = ended(one);
-        let term = self.rules.retention.term(ended.track, ended.outcome).map_err(missing)?;
+        let rules = self.rules();
+        let term = rules.retention.term(ended.track, ended.outcome).map_err(missing)?;
         let (basis, role) = match reason {
             Reason::Request { basis, role } => (checked(basis, one)?, role),
             Reason::Term => ("the term of retention is over".to_owned(), Actor::Timer.role_name()),

@@ -28,7 +28,7 @@ use crate::domain::fee::Payment;
 use crate::domain::form::Person;
 use crate::domain::ground::Grounds;
 use crate::domain::workflow::command::{Answer, Command, RequestedItem};
-use crate::domain::workflow::definition::{CommandName, Consequence, Definition};
+use crate::domain::workflow::definition::{CommandName, Consequence};
 use crate::error::{Error, Result};
 use crate::storage::accounts::{self, NewAccount};
 use crate::storage::applications;
@@ -70,7 +70,7 @@ pub async fn sow(
     let earliest = chrono::NaiveDate::from_ymd_opt(2026, 1, 5).unwrap_or_default();
     let start = (now - Days::new(DAYS)).max(midnight(earliest)).min(now);
     clock.set(start);
-    let stories = story::plan(app.casework.rules(), start, now)?;
+    let stories = story::plan(&app.casework.rules(), start, now)?;
     let cast = Cast::gather(app, &stories).await?;
     let digest = app.blobs.put(PDF).await?;
     let mut cases = Vec::new();
@@ -250,7 +250,7 @@ impl<'a> Case<'a> {
         let shared: Arc<dyn Clock> = clock.clone();
         let casework = Casework::new(
             app.db.clone(),
-            Arc::clone(app.casework.rules()),
+            app.casework.rules(),
             shared,
             TimeDelta::minutes(30),
             Arc::new(|| ()),
@@ -354,8 +354,9 @@ impl<'a> Case<'a> {
                 let check = check.ok_or_else(|| Error::bug("every check has its answer"))?;
                 let note = Some("Ответ реестра от сегодняшнего дня.".to_owned());
                 let (check, outcome) = (check.id.clone(), Outcome::Hit);
-                let reason = self
-                    .definition(&application)
+                let rules = self.casework.rules();
+                let reason = rules
+                    .definition(&application.track, application.workflow_version)
                     .and_then(|definition| definition.check(&check))
                     .and_then(|rule| {
                         rule.reasons.iter().find(|one| one.means == Consequence::Refuse)
@@ -413,13 +414,10 @@ impl<'a> Case<'a> {
         self.casework.execute(&who, application.id, &command, &keep).await.map(drop)
     }
 
-    fn definition(&self, application: &Application) -> Option<&Definition> {
-        self.casework.rules().definition(&application.track, application.workflow_version)
-    }
-
     fn required_documents(&self, application: &Application) -> Vec<String> {
-        let documents =
-            self.definition(application).map(|one| one.documents.as_slice()).unwrap_or_default();
+        let rules = self.casework.rules();
+        let definition = rules.definition(&application.track, application.workflow_version);
+        let documents = definition.map(|one| one.documents.as_slice()).unwrap_or_default();
         documents.iter().filter(|one| one.required).map(|one| one.id.clone()).collect()
     }
 
@@ -431,7 +429,7 @@ impl<'a> Case<'a> {
         command: CommandName,
     ) -> Result<(Grounds, String)> {
         let rules = self.casework.rules();
-        let definition = self.definition(application);
+        let definition = rules.definition(&application.track, application.workflow_version);
         let mut codes: Vec<_> = definition
             .filter(|_| command == CommandName::Refuse)
             .map(|definition| supported_grounds(definition, &application.checks))

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{Datelike, NaiveDate, Weekday};
 use serde::{Deserialize, Serialize};
 
-pub use file::CalendarError;
 pub(in crate::domain) use file::line_at;
+pub use file::{CalendarError, Heading, Mistake};
 
 use crate::domain::identity::CountryCode;
 
@@ -35,6 +35,17 @@ impl DayKind {
     pub const fn is_working(self) -> bool {
         matches!(self, Self::Working | Self::WorkingWeekend)
     }
+}
+
+/// A day that two calendars say different things of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ChangedDay {
+    /// The day.
+    pub date: NaiveDate,
+    /// What it was.
+    pub before: DayKind,
+    /// What it is.
+    pub after: DayKind,
 }
 
 /// Says that a date lies in a year for which no calendar is loaded.
@@ -68,6 +79,31 @@ impl Calendar {
     /// Everything wrong with any of the files, each with file name and line.
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, Vec<CalendarError>> {
         file::parse(files)
+    }
+
+    /// Reads for which country and year a file is, without judging the rest of it; `None` when it does not say so in a
+    /// way that can be read.
+    #[must_use]
+    pub fn heading(text: &str) -> Option<Heading> {
+        file::heading(text)
+    }
+
+    /// Lists the days of a year of which `after` says something else; none when one of the two lacks the year.
+    #[must_use]
+    pub fn changed_days(&self, after: &Self, year: i32) -> Vec<ChangedDay> {
+        let (Some(one), Some(other)) = (self.years.get(&year), after.years.get(&year)) else {
+            return Vec::new();
+        };
+        NaiveDate::from_yo_opt(year, 1)
+            .into_iter()
+            .flat_map(|first| first.iter_days().take_while(|date| date.year() == year))
+            .map(|date| ChangedDay {
+                date,
+                before: one.day_kind(date),
+                after: other.day_kind(date),
+            })
+            .filter(|day| day.before != day.after)
+            .collect()
     }
 
     /// Gives the country whose calendar this is.
@@ -288,6 +324,37 @@ mod tests {
         assert!(missing.to_string().contains("2028"));
         assert!(calendar.working_days_between(day("2027-12-30"), day("2028-01-01")).is_err());
         assert!(calendar.add_working_days(NaiveDate::MAX, 1).is_err());
+    }
+
+    #[test]
+    fn the_days_that_another_version_changes_are_listed() {
+        let before = russia();
+        let mut files = RUSSIA;
+        let text = RUSSIA[2]
+            .1
+            .replace("2026-06-12,", "2026-06-11,")
+            .replace("working_weekends = []", "working_weekends = [2026-06-20]");
+        let text = text.replace("working_days = 247", "working_days = 248");
+        files[2].1 = &text;
+        let after = Calendar::parse(&files).unwrap();
+        let changed: Vec<_> = before
+            .changed_days(&after, 2026)
+            .into_iter()
+            .map(|day| (day.date.to_string(), day.before, day.after))
+            .collect();
+        assert_eq!(
+            changed,
+            [
+                ("2026-06-11".to_owned(), DayKind::Working, DayKind::Holiday),
+                ("2026-06-12".to_owned(), DayKind::Holiday, DayKind::Working),
+                ("2026-06-20".to_owned(), DayKind::Weekend, DayKind::WorkingWeekend),
+            ]
+        );
+        assert_eq!(before.changed_days(&after, 2025), []);
+        assert_eq!(before.changed_days(&after, 2031), []);
+        let heading = Calendar::heading(&text).unwrap();
+        assert_eq!((heading.country.as_str(), heading.year), ("RUS", 2026));
+        assert_eq!(Calendar::heading("year = 2026"), None);
     }
 
     #[test]

@@ -238,6 +238,8 @@ pub enum BuiltIn {
     AttachDocument,
     /// Take a lease on an application.
     Claim,
+    /// Write the dates anew that another calendar makes others.
+    Redate,
     /// Give the lease back.
     ReleaseClaim,
     /// Give the lease to a colleague.
@@ -254,11 +256,12 @@ pub enum BuiltIn {
 
 impl BuiltIn {
     /// Every built-in act.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Open,
         Self::AmendForm,
         Self::AttachDocument,
         Self::Claim,
+        Self::Redate,
         Self::ReleaseClaim,
         Self::Reassign,
         Self::AddNote,
@@ -278,6 +281,7 @@ impl Act {
             Self::BuiltIn(BuiltIn::AmendForm) => "amendForm",
             Self::BuiltIn(BuiltIn::AttachDocument) => "attachDocument",
             Self::BuiltIn(BuiltIn::Claim) => "claim",
+            Self::BuiltIn(BuiltIn::Redate) => "redate",
             Self::BuiltIn(BuiltIn::ReleaseClaim) => "releaseClaim",
             Self::BuiltIn(BuiltIn::Reassign) => "reassign",
             Self::BuiltIn(BuiltIn::AddNote) => "addNote",
@@ -330,6 +334,7 @@ impl Act {
             Self::BuiltIn(BuiltIn::AmendForm) => "formAmended",
             Self::BuiltIn(BuiltIn::AttachDocument) => "documentAttached",
             Self::BuiltIn(BuiltIn::Claim) => "claimed",
+            Self::BuiltIn(BuiltIn::Redate) => "redated",
             Self::BuiltIn(BuiltIn::ReleaseClaim) => "claimReleased",
             Self::BuiltIn(BuiltIn::Reassign) => "reassigned",
             Self::BuiltIn(BuiltIn::AddNote) => "noteAdded",
@@ -396,6 +401,20 @@ pub enum Job {
         /// The command.
         command: CommandName,
     },
+    /// Write the dates of what is under way anew by the calendar in force, a part of it at a time.
+    Redate {
+        /// The registration of the calendar that this began with.
+        number: i64,
+        /// Which time all of it is gone through, from 1: what was decided meanwhile by the calendar before is met by the
+        /// second.
+        round: u32,
+        /// The application after which to go on; `None` begins.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Uuid>,
+        /// How many could not be dated in this round so far.
+        #[serde(default)]
+        failed: usize,
+    },
     /// Tell the holder and the senior officers of the unit.
     Alert {
         /// The application.
@@ -456,6 +475,7 @@ impl Job {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Timer { .. } => "timer",
+            Self::Redate { .. } => "redate",
             Self::Alert { .. } => "alert",
             Self::Mail { .. } => "mail",
             Self::ReleaseClaims { .. } => "releaseClaims",
@@ -470,6 +490,10 @@ impl Job {
         match self {
             Self::Timer { application, command } => {
                 format!("timer:{application}:{}", command.name())
+            }
+            Self::Redate { number, round, after: None, .. } => format!("redate:{number}:{round}"),
+            Self::Redate { number, round, after: Some(after), .. } => {
+                format!("redate:{number}:{round}:{after}")
             }
             Self::Alert { event, alert, .. } => format!("alert:{event}:{}", alert.name()),
             Self::Mail { event, message, .. } => format!("mail:{event}:{message}"),

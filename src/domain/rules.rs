@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 
 pub use rates::{MissingRate, Price, Rates, Threshold};
 
-use crate::domain::calendar::Calendar;
+use crate::domain::calendar::{Calendar, CalendarError};
 use crate::domain::ground::GroundCatalogue;
 use crate::domain::rules::retention::Retention;
 use crate::domain::workflow::definition::Definition;
@@ -24,6 +24,14 @@ pub struct RuleFile {
     pub name: String,
     /// Its text.
     pub text: String,
+}
+
+impl RuleFile {
+    /// Tells whether it is the calendar of a year.
+    #[must_use]
+    pub fn is_calendar(&self) -> bool {
+        self.name.starts_with("calendars/")
+    }
 }
 
 /// Holds the rules of an office, every one of them proved sound.
@@ -93,7 +101,8 @@ impl Rulebook {
             Err(vec![missing("calendars/*.toml")])
         } else {
             Calendar::parse(&calendars).map_err(|errors| {
-                errors.into_iter().map(|e| problem(e.file, e.line, e.message)).collect()
+                let said = |e: &CalendarError| format!("{}: {}", e.mistake.name(), e.message);
+                errors.into_iter().map(|e| problem(e.file.clone(), e.line, said(&e))).collect()
             })
         };
         let calendar = keep(calendar, &mut problems);
@@ -137,6 +146,21 @@ impl Rulebook {
             }
             _ => Err(problems),
         }
+    }
+
+    /// Gives the same rules with another calendar, read from these files.
+    ///
+    /// # Errors
+    ///
+    /// Everything wrong with any of the files.
+    pub fn with_calendars(&self, calendars: Vec<RuleFile>) -> Result<Self, Vec<CalendarError>> {
+        let texts: Vec<_> =
+            calendars.iter().map(|file| (file.name.as_str(), file.text.as_str())).collect();
+        let calendar = Calendar::parse(&texts)?;
+        let mut files = self.files.clone();
+        files.retain(|file| !file.is_calendar());
+        files.extend(calendars);
+        Ok(Self { calendar, files, ..self.clone() })
     }
 
     /// Gives each definition with the text of its file.

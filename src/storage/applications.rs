@@ -5,6 +5,7 @@
 //! [`claim_next`].
 
 mod claim;
+mod dated;
 pub(super) mod queue;
 mod write;
 
@@ -12,7 +13,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    BigInt, Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+};
 use diesel::{ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryResult, Queryable};
 use diesel_async::RunQueryDsl;
 use serde::Deserialize;
@@ -21,11 +24,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use self::claim::{ClaimNext, Claimed, MOST_AHEAD, claim_next};
+pub use self::dated::{DatedRow, list_dated};
 pub use self::queue::{
     Count, DeskCheck, DeskRow, Holder, Narrow, Place, PublicPermitRow, StatusRow, SummaryRow,
     count_queues, find_by_birth_date, find_permit, find_status, list_of_applicant, list_queue,
 };
 pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply};
+use super::rule_files::LATEST;
 use super::schema::{applications as a, idempotency_keys as k};
 use super::{Conn, hex, query_failed};
 use crate::domain::application::{Application, Claim};
@@ -105,6 +110,8 @@ pub struct Loaded {
     pub kept_answer: Option<StoredAnswer>,
     /// Whether the payment is known, if wanted.
     pub payment_known: bool,
+    /// The number of the latest registration of rules.
+    pub rules: i64,
 }
 
 /// Loads an application and all that a decision needs, in one statement; `None` when there is none.
@@ -213,6 +220,17 @@ pub async fn prune_answers(conn: &mut Conn, before: DateTime<Utc>) -> Result<usi
         .map_err(|e| query_failed("applications::prune_answers", e))
 }
 
+/// A unit with what an opening there needs.
+#[derive(Debug, Clone)]
+pub struct FoundUnit {
+    /// The unit.
+    pub unit: Unit,
+    /// The answer kept for the idempotency key, if there is one.
+    pub kept_answer: Option<StoredAnswer>,
+    /// The number of the latest registration of rules.
+    pub rules: i64,
+}
+
 /// Finds a unit and, for an account's idempotency key, the answer kept for it; one statement.
 ///
 /// # Errors
@@ -221,21 +239,22 @@ pub async fn find_unit(
     conn: &mut Conn,
     code: &str,
     kept_answer: Option<(Uuid, &str)>,
-) -> Result<Option<(Unit, Option<StoredAnswer>)>> {
+) -> Result<Option<FoundUnit>> {
     let (account, key) = kept_answer.unwrap_or((Uuid::nil(), ""));
-    let row: Option<(String, String, String, Option<Value>)> = FindUnit { code, account, key }
+    let row: Option<(String, String, String, Option<Value>, i64)> = FindUnit { code, account, key }
         .get_result(conn)
         .await
         .optional()
         .map_err(|e| query_failed("applications::find_unit", e))?;
-    let Some((title, region, time_zone, kept)) = row else { return Ok(None) };
+    let Some((title, region, time_zone, kept, rules)) = row else { return Ok(None) };
     let time_zone: Tz = time_zone.parse().map_err(|_| Error::Corrupt {
         table: "units",
         column: "time_zone",
         row: code.to_owned(),
     })?;
-    let kept = maybe("idempotency_keys", "row", account, kept)?;
-    Ok(Some((Unit { code: code.to_owned(), title, region, time_zone }, kept)))
+    let kept_answer = maybe("idempotency_keys", "row", account, kept)?;
+    let unit = Unit { code: code.to_owned(), title, region, time_zone };
+    Ok(Some(FoundUnit { unit, kept_answer, rules }))
 }
 
 struct FindUnit<'a> {
@@ -249,7 +268,7 @@ impl QueryId for FindUnit<'_> {
 }
 
 impl Query for FindUnit<'_> {
-    type SqlType = (Text, Text, Text, Nullable<Jsonb>);
+    type SqlType = (Text, Text, Text, Nullable<Jsonb>, BigInt);
 }
 
 impl QueryFragment<Pg> for FindUnit<'_> {
@@ -262,7 +281,9 @@ impl QueryFragment<Pg> for FindUnit<'_> {
         out.push_bind_param::<SqlUuid, _>(&self.account)?;
         out.push_sql(" AND k.key = ");
         out.push_bind_param::<Text, str>(self.key)?;
-        out.push_sql(") FROM units u WHERE u.code = ");
+        out.push_sql("), ");
+        out.push_sql(LATEST);
+        out.push_sql(" FROM units u WHERE u.code = ");
         out.push_bind_param::<Text, str>(self.code)
     }
 }
@@ -339,6 +360,8 @@ impl QueryFragment<Pg> for Load<'_> {
                  ORDER BY same DESC, o.id DESC LIMIT 500) AS t)",
             );
         }
+        out.push_sql(", 'rules', ");
+        out.push_sql(LATEST);
         out.push_sql("), ");
         out.push_sql(if self.wants.other_open {
             "coalesce((SELECT true FROM applications o WHERE o.person_key = a.person_key \
@@ -405,6 +428,7 @@ struct Extras {
     kept_answer: Option<StoredAnswer>,
     #[serde(default)]
     twins: Option<Vec<TwinRow>>,
+    rules: i64,
 }
 
 #[derive(Deserialize)]
@@ -542,6 +566,7 @@ impl Row {
                 .collect::<Result<_>>()?,
             kept_answer: extras.kept_answer,
             payment_known: self.extras.2,
+            rules: extras.rules,
         })
     }
 }

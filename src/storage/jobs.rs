@@ -11,10 +11,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::ExpressionMethods;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz};
+use diesel::sql_types::{
+    Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+};
 use diesel::{BoolExpressionMethods, OptionalExtension, QueryDsl, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::schema::jobs;
 use crate::domain::event::{Job, Scheduled};
@@ -97,6 +100,52 @@ pub async fn insert(
         .execute(conn)
         .await
         .map(drop)
+}
+
+/// Inserts a job unless something unfinished has its key: for work that goes on where it was, and may say so twice.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn insert_once(
+    conn: &mut AsyncPgConnection,
+    scheduled: &Scheduled,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let payload = serde_json::to_value(&scheduled.job)
+        .map_err(|error| Error::internal("cannot encode a job", error))?;
+    diesel::insert_into(jobs::table)
+        .values((
+            jobs::kind.eq(scheduled.job.kind()),
+            jobs::key.eq(scheduled.job.key()),
+            jobs::payload.eq(payload),
+            jobs::run_at.eq(scheduled.run_at),
+            jobs::created_at.eq(now),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await
+        .map(drop)
+        .map_err(failed("insert a job"))
+}
+
+/// Gives unfinished jobs other times, where they have others and a version of their application is still the current
+/// one; gives how many. Each is a job, its application and the version.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn reschedule(
+    conn: &mut AsyncPgConnection,
+    moved: &[(Scheduled, Uuid, i32)],
+) -> Result<usize> {
+    Reschedule {
+        keys: moved.iter().map(|(scheduled, ..)| scheduled.job.key()).collect(),
+        run_ats: moved.iter().map(|(scheduled, ..)| scheduled.run_at).collect(),
+        applications: moved.iter().map(|(_, application, _)| *application).collect(),
+        versions: moved.iter().map(|(.., version)| *version).collect(),
+    }
+    .execute(conn)
+    .await
+    .map_err(failed("give jobs other times"))
 }
 
 /// Claims up to `limit` due jobs of `kinds` until `now + lease`, the longest due first.
@@ -323,6 +372,41 @@ impl QueryFragment<Pg> for Claim {
         out.push_sql(
             ", attempts = attempts + 1 FROM due WHERE jobs.id = due.id \
              RETURNING jobs.id, kind, key, payload, run_at, attempts, leased_until",
+        );
+        Ok(())
+    }
+}
+
+/// Gives many jobs their times in one statement.
+#[derive(QueryId)]
+struct Reschedule {
+    keys: Vec<String>,
+    run_ats: Vec<DateTime<Utc>>,
+    applications: Vec<Uuid>,
+    versions: Vec<i32>,
+}
+
+impl Query for Reschedule {
+    type SqlType = ();
+}
+
+impl<Conn> diesel::RunQueryDsl<Conn> for Reschedule {}
+
+impl QueryFragment<Pg> for Reschedule {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("UPDATE jobs SET run_at = m.run_at FROM unnest(");
+        out.push_bind_param::<Array<Text>, _>(&self.keys)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.run_ats)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<SqlUuid>, _>(&self.applications)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Integer>, _>(&self.versions)?;
+        // What waits to be tried again after a failure is due already, and keeps its pause.
+        out.push_sql(
+            ") AS m(key, run_at, application, version) JOIN applications a ON a.id = m.application \
+             AND a.version = m.version WHERE jobs.key = m.key AND jobs.finished_at IS NULL \
+             AND jobs.run_at <> m.run_at AND jobs.attempts = 0",
         );
         Ok(())
     }

@@ -11,15 +11,13 @@ use diesel_async::{
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::events::PlainEvent;
+use super::rule_files::LOCK;
 use super::{accounts, definitions, rule_files};
 use crate::clock::Clock;
 use crate::domain::rules::Rulebook;
 use crate::error::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
-
-/// Names the advisory lock that lets one migrating process in at a time: "propusk" in ASCII.
-const LOCK: i64 = 0x0070_726F_7075_736B;
 
 /// Runs the pending migrations on the database of `url`, each in a transaction, and gives their names.
 ///

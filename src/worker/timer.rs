@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
@@ -18,16 +19,25 @@ const RACES: usize = 3;
 
 /// The way into casework for the timer.
 pub trait TimerDoor: Send + Sync + 'static {
-    /// Gives `command` to `application` as [`Actor::Timer`](crate::domain::actor::Actor::Timer), in one transaction.
+    /// Gives `command` to `application` as [`Actor::Timer`](crate::domain::actor::Actor::Timer), in one transaction; an
+    /// instant says that the deadline has moved and the command can be given from then on.
     ///
     /// # Errors
     /// `WrongState` and `RuleRefused` mean that the deadline no longer asks for anything; `StaleVersion` that
     /// somebody else was quicker.
-    fn deadline(&self, application: Uuid, command: CommandName) -> BoxFuture<'_, Result<()>>;
+    fn deadline(
+        &self,
+        application: Uuid,
+        command: CommandName,
+    ) -> BoxFuture<'_, Result<Option<DateTime<Utc>>>>;
 }
 
 impl TimerDoor for Casework {
-    fn deadline(&self, application: Uuid, command: CommandName) -> BoxFuture<'_, Result<()>> {
+    fn deadline(
+        &self,
+        application: Uuid,
+        command: CommandName,
+    ) -> BoxFuture<'_, Result<Option<DateTime<Utc>>>> {
         Casework::deadline(self, application, command).boxed()
     }
 }
@@ -44,7 +54,7 @@ impl TimerHandler {
         Self { door }
     }
 
-    async fn give(&self, application: Uuid, command: CommandName) -> Result<()> {
+    async fn give(&self, application: Uuid, command: CommandName) -> Result<Option<DateTime<Utc>>> {
         // Losing to an officer says nothing about the deadline: it may have passed all the same.
         for _ in 1..RACES {
             match self.door.deadline(application, command).await {
@@ -63,7 +73,9 @@ impl Handler for TimerHandler {
                 return Outcome::Fail("no timer job".to_owned());
             };
             match self.give(application, command).await {
-                Ok(()) => Outcome::Done,
+                Ok(None) => Outcome::Done,
+                // Another calendar put the deadline off while the job waited: it comes again then.
+                Ok(Some(at)) => Outcome::Later(at),
                 Err(error) => outcome(&error),
             }
         }
@@ -73,7 +85,7 @@ impl Handler for TimerHandler {
 
 fn outcome(error: &Error) -> Outcome {
     match error.code() {
-        // An officer was there first, or a payment moved the deadline and with it a new job.
+        // An officer was there first, or nothing is due any more.
         ErrorCode::WrongState | ErrorCode::RuleRefused => Outcome::Done,
         // The definition does not let the timer do what it scheduled: rule W05 should have noticed.
         ErrorCode::Forbidden | ErrorCode::NotFound | ErrorCode::InvalidRequest => {
@@ -89,11 +101,15 @@ mod tests {
 
     use super::*;
 
-    struct Door(Mutex<Vec<ErrorCode>>);
+    struct Door(Mutex<Vec<ErrorCode>>, Option<DateTime<Utc>>);
 
     impl TimerDoor for Door {
-        fn deadline(&self, _: Uuid, _: CommandName) -> BoxFuture<'_, Result<()>> {
-            let answer = self.0.lock().unwrap().pop().map_or(Ok(()), |code| {
+        fn deadline(
+            &self,
+            _: Uuid,
+            _: CommandName,
+        ) -> BoxFuture<'_, Result<Option<DateTime<Utc>>>> {
+            let answer = self.0.lock().unwrap().pop().map_or(Ok(self.1), |code| {
                 Err(if code == ErrorCode::Internal {
                     Error::bug("the database is away")
                 } else {
@@ -105,7 +121,12 @@ mod tests {
     }
 
     async fn run(answers: &[ErrorCode]) -> Outcome {
-        let door = Arc::new(Door(Mutex::new(answers.iter().rev().copied().collect())));
+        run_until(answers, None).await
+    }
+
+    async fn run_until(answers: &[ErrorCode], later: Option<DateTime<Utc>>) -> Outcome {
+        let answers = Mutex::new(answers.iter().rev().copied().collect());
+        let door = Arc::new(Door(answers, later));
         let job = Job::Timer { application: Uuid::nil(), command: CommandName::Escalate };
         let task = Task { key: job.key(), job, attempt: 1, last: false };
         TimerHandler::new(door).run(&task).await
@@ -116,6 +137,14 @@ mod tests {
         assert_eq!(run(&[]).await, Outcome::Done);
         assert_eq!(run(&[ErrorCode::WrongState]).await, Outcome::Done);
         assert_eq!(run(&[ErrorCode::RuleRefused]).await, Outcome::Done);
+    }
+
+    #[tokio::test]
+    async fn a_deadline_that_has_moved_on_is_waited_for() {
+        let later = DateTime::from_timestamp(1_772_431_200, 0);
+        assert_eq!(run_until(&[], later).await, Outcome::Later(later.unwrap()));
+        let stale = ErrorCode::StaleVersion;
+        assert_eq!(run_until(&[stale], later).await, Outcome::Later(later.unwrap()));
     }
 
     #[tokio::test]

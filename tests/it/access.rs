@@ -32,6 +32,7 @@ const SENIORS: Option<&[Person]> = Some(&[SENIOR]);
 const COUNTER: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR]);
 const READERS: Option<&[Person]> = Some(&[MIGRANT, EMPLOYER, OFFICER, SENIOR, AUDITOR]);
 const AUDITORS: Option<&[Person]> = Some(&[AUDITOR]);
+const ADMINISTRATORS: Option<&[Person]> = Some(&[ADMINISTRATOR]);
 
 const TABLE: &[(&str, Option<&[Person]>)] = &[
     ("show_liveness", ANYONE),
@@ -87,6 +88,9 @@ const TABLE: &[(&str, Option<&[Person]>)] = &[
     ("list_events", AUDITORS),
     ("list_accesses", AUDITORS),
     ("export_events", AUDITORS),
+    ("list_calendars", ADMINISTRATORS),
+    ("show_calendar", ADMINISTRATORS),
+    ("load_calendar", ADMINISTRATORS),
     ("show_proof", AUDITORS),
 ];
 
@@ -208,6 +212,8 @@ impl World {
             .replace("{reference}", &case.reference)
             .replace("{number}", &self.number)
             .replace("{track}", "patent")
+            .replace("{country}", "RUS")
+            .replace("{year}", "2026")
             .replace("{register}", "borderCrossings")
             .replace(
                 "{queue}",
@@ -263,6 +269,10 @@ impl World {
                     .text(&body)
             }
             "open_application" => call.key(&key).json(json!({ "track": "patent", "unit": "77" })),
+            "load_calendar" => {
+                let known = self.app.app.casework.calendar("RUS", 2026).await.unwrap();
+                call.if_match(known.number).body("application/toml", known.text)
+            }
             "replace_form" => call.if_match(version).json(self.app.form()),
             "attach_document" => call.if_match(version).body("application/pdf", PDF),
             "give_command" => {

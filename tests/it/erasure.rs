@@ -1006,6 +1006,7 @@ async fn the_worker_goes_round_at_its_start_and_once_a_day_and_the_log_gets_its_
     let idle: Arc<dyn Handler> = Arc::new(Idle);
     let handlers = Handlers {
         timer: Arc::clone(&idle),
+        redate: Arc::clone(&idle),
         mail: Arc::clone(&idle),
         alert: Arc::clone(&idle),
         registers: Arc::clone(&idle),

@@ -6,6 +6,7 @@ mod access;
 mod auditor;
 mod bad_business;
 mod bad_input;
+mod calendars;
 mod casework;
 mod checks;
 mod corrections;

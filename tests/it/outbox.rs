@@ -106,6 +106,7 @@ impl Outbox {
         let timer = Arc::new(TimerHandler::new(Arc::new(OpenDoor)));
         Handlers {
             timer,
+            redate: Arc::new(Does(|_| async { Outcome::Done })),
             mail: Arc::new(mail),
             alert: Arc::new(Does(|_| async { Outcome::Done })),
             registers: Arc::new(Does(|_| async { Outcome::Done })),
@@ -152,8 +153,8 @@ impl CaseSource for OneCase {
 struct OpenDoor;
 
 impl TimerDoor for OpenDoor {
-    fn deadline(&self, _: Uuid, _: CommandName) -> BoxFuture<'_, Result<()>> {
-        async { Ok(()) }.boxed()
+    fn deadline(&self, _: Uuid, _: CommandName) -> BoxFuture<'_, Result<Option<DateTime<Utc>>>> {
+        async { Ok(None) }.boxed()
     }
 }
 
@@ -178,6 +179,7 @@ where
     let handler = Arc::new(Does(run));
     Handlers {
         timer: handler.clone(),
+        redate: handler.clone(),
         mail: handler.clone(),
         alert: handler.clone(),
         registers: handler.clone(),
@@ -483,6 +485,7 @@ fn office_worker(office: &Office, mail: &Path) -> Worker {
     );
     let handlers = Handlers {
         timer: Arc::new(TimerHandler::new(Arc::new(office.casework.clone()))),
+        redate: Arc::new(Does(|_| async { Outcome::Done })),
         mail: Arc::new(handler),
         alert: Arc::new(Does(|_| async { Outcome::Done })),
         registers: Arc::new(Does(|_| async { Outcome::Done })),

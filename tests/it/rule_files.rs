@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use propusk::clock::{Clock as _, FixedClock};
 use propusk::domain::rules::Rulebook;
 use propusk::domain::workflow::embedded::FILES;
-use propusk::storage::{Db, DbOptions, migrate};
+use propusk::storage::{Db, DbOptions, migrate, rule_files};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio_postgres::{Client, NoTls};
@@ -98,16 +98,13 @@ async fn every_file_is_registered_once_with_its_event() {
 }
 
 #[tokio::test]
-async fn a_file_that_changed_is_refused_until_it_is_registered_anew_and_so_is_the_old_one_then() {
+async fn rates_that_changed_are_refused_until_they_are_registered_anew_and_so_are_the_old_ones_then()
+ {
     let registry = Registry::new().await;
     registry.register(&rules("none")).await.unwrap();
     let count =
         async |kind: &str| registry.events().await.iter().filter(|(one, ..)| one == kind).count();
-    for (name, kind) in [
-        ("retention.toml", "retentionChanged"),
-        ("rates.toml", "ratesChanged"),
-        ("calendars/russia-2026.toml", "calendarChanged"),
-    ] {
+    for (name, kind) in [("retention.toml", "retentionChanged"), ("rates.toml", "ratesChanged")] {
         let (changed, before) = (rules(name), count(kind).await);
         assert_eq!(registry.unregistered(&changed).await, [name]);
         // Neither in the same instant nor with a clock that was put back is it taken for the older one.
@@ -120,7 +117,32 @@ async fn a_file_that_changed_is_refused_until_it_is_registered_anew_and_so_is_th
     }
     let kept = "SELECT count(*), count(DISTINCT name) FROM rule_files WHERE sha256(convert_to(source, 'UTF8')) = digest";
     let row = registry.client.query_one(kept, &[]).await.unwrap();
-    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (7 + 2 * 3, 7));
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (7 + 2 * 2, 7));
+}
+
+#[tokio::test]
+async fn a_calendar_is_registered_once_and_an_old_binary_does_not_take_it_back() {
+    let registry = Registry::new().await;
+    let (old, name) = (rules("none"), "calendars/russia-2026.toml");
+    let changed = rules(name);
+    registry.register(&old).await.unwrap();
+    assert_eq!(registry.unregistered(&changed).await, [name]);
+    assert_eq!(registry.register(&changed).await.unwrap(), [name]);
+    let in_force = async || {
+        let mut conn = registry.db.conn().await.unwrap();
+        let calendars = rule_files::calendars(&mut conn).await.unwrap();
+        calendars.files.into_iter().find(|file| file.name == name).unwrap().text
+    };
+    assert!(in_force().await.ends_with("# changed\n"));
+    // Both binaries may run; neither brings its own file back.
+    for binary in [&old, &changed] {
+        assert_eq!(registry.unregistered(binary).await, Vec::<String>::new());
+        assert_eq!(registry.register(binary).await.unwrap(), Vec::<String>::new());
+        assert!(in_force().await.ends_with("# changed\n"));
+    }
+    let jobs = "SELECT key FROM jobs WHERE kind = 'redate'";
+    let rows = registry.client.query(jobs, &[]).await.unwrap();
+    assert_eq!(rows.len(), 1, "the first calendar of a year dates nothing anew, the second does");
 }
 
 #[tokio::test]

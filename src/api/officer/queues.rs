@@ -547,6 +547,7 @@ pub async fn list_queue(
     let mut conn = app.db.conn().await?;
     let rows = applications::list_queue(&mut conn, unit, &queue, &narrow, now, after, page.fetch())
         .await?;
+    let rules = app.casework.latest_rules(&mut conn).await?;
     drop(conn);
     let keys = |row: &SummaryRow| -> Option<Keys> {
         let Place { expedited, due_on, submitted_at, id } = row.place().ok()?;
@@ -559,7 +560,7 @@ pub async fn list_queue(
             .showing(shown)
             .with("queue", name)
     });
-    let answer = listed(summaries(&app, &request, page.items, true)?, page.link);
+    let answer = listed(summaries(&app, &rules, &request, page.items, true)?, page.link);
     reader.answer(&app, read, answer).await
 }
 

@@ -59,6 +59,7 @@ pub async fn search_applications(
     let (unit, now) = (unit(&reader)?, app.clock.now());
     let mut conn = app.db.conn().await?;
     let rows = search::list(&mut conn, unit, &lookup, now, after.as_ref(), page.fetch()).await?;
+    let rules = app.casework.latest_rules(&mut conn).await?;
     drop(conn);
     let keys = |(word, row): &(String, SummaryRow)| (word.clone(), row.id);
     let page = Page::new(&request, &page, &app.tokens, &list, rows, keys)?;
@@ -68,6 +69,6 @@ pub async fn search_applications(
         Read::new("searchRead", &["summary", "personName", "lastNote", "openChecks"])
             .showing(rows.iter().map(|row| row.id))
     });
-    let answer = listed(summaries(&app, &request, rows, true)?, page.link);
+    let answer = listed(summaries(&app, &rules, &request, rows, true)?, page.link);
     reader.answer(&app, read, answer).await
 }

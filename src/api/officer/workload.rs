@@ -156,10 +156,10 @@ pub async fn show_workload(
     let (code, now) = (unit(&caller)?, app.clock.now());
     let mut conn = app.db.conn().await?;
     let found = applications::find_unit(&mut conn, code, None).await?;
-    let (office, _) = found.ok_or_else(|| Error::bug("an officer's unit is not there"))?;
+    let found = found.ok_or_else(|| Error::bug("an officer's unit is not there"))?;
+    let (office, rules) = (found.unit, app.casework.rules_at(&mut conn, found.rules).await?);
     let today = now.with_timezone(&office.time_zone).date_naive();
     let since = today - Days::new(u64::from(query.days - 1));
-    let rules = app.casework.rules();
     let soon = rules
         .calendar
         .add_working_days(today, SOON)
@@ -169,7 +169,7 @@ pub async fn show_workload(
     let span = Span { unit: code, now, today, soon, since, since_at };
     let workload = workload::load(&mut conn, &span).await?;
     drop(conn);
-    let view = view(code, today, since, workload, rules, language(&request));
+    let view = view(code, today, since, workload, &rules, language(&request));
     Ok(listed(view, None))
 }
 

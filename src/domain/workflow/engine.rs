@@ -4,12 +4,13 @@
 //! of questions is fixed, so that a caller learns the most useful thing first: is it yours; may you ever; is the
 //! state right; does a colleague hold it; have you laid hands on it before; does every guard hold. The files
 //! beside this one hold the parts: `guards` what must hold, `effects` what is done, `deadlines` when the
-//! timer acts.
+//! timer acts, `redating` what another calendar changes.
 
 mod deadlines;
 mod desk;
 mod effects;
 mod guards;
+mod redating;
 
 use std::collections::BTreeSet;
 
@@ -19,9 +20,10 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-pub use self::deadlines::{Bases, act_by};
+pub use self::deadlines::{Bases, act_by, due_at, timers};
 pub use self::desk::{add_note, claim, end_expedition, expedite, reassign, release, remind};
 pub use self::guards::{ALREADY_ANSWERED, ANSWER_STANDS, Blocked};
+pub use self::redating::{Dates, counts_working_days, moved, redate};
 use super::command::Command;
 use super::definition::{Awaited, CommandName, Definition, Phase, State, Transition};
 use crate::domain::actor::{Actor, Party, Role};
@@ -411,6 +413,8 @@ pub fn built_in_states(definition: &Definition, act: BuiltIn) -> Vec<&str> {
                 || (state.phase == Phase::Checks && state.awaits == Some(Awaited::Applicant))
         }
         BuiltIn::Claim | BuiltIn::ReleaseClaim | BuiltIn::Reassign => Work::may_wait_in(state),
+        // No clock runs before something was handed in, or once a permit is in force or all is over.
+        BuiltIn::Redate => !state.initial && !matches!(state.phase, Phase::InForce | Phase::Closed),
         // Whatever was handed in, the office can say something about, also when it is over.
         BuiltIn::AddNote => !state.initial,
         BuiltIn::Expedite | BuiltIn::EndExpedition => {

@@ -5,6 +5,7 @@
 //! first page and the claim of a queue over several kinds of work stay as fast as those over one.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use diesel::dsl::sql;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::super::rule_files::LATEST;
 use super::super::schema::{applications as a, permits as p, units as u};
 use super::super::{Conn, query_failed};
 use crate::domain::application::{Expedited, Note};
@@ -639,6 +641,8 @@ pub struct StatusRow {
     pub unit_title: String,
     /// Unit's time zone.
     pub time_zone: String,
+    /// The number of the latest registration of rules.
+    pub rules: i64,
 }
 
 /// Finds what the public may know, by the canonical reference.
@@ -663,6 +667,7 @@ pub async fn find_status(conn: &mut Conn, reference: &str) -> Result<Option<Stat
             p::ends_on.nullable(),
             u::title,
             u::time_zone,
+            sql::<BigInt>(LATEST),
         ))
         .first(conn)
         .await

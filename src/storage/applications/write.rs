@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::events::canonical;
+use super::super::rule_files::LATEST;
 use super::super::{Conn, query_failed};
 use crate::domain::event::sealed::{Private, SALT, Seal};
 use crate::domain::event::{Change, Event};
@@ -65,6 +66,8 @@ pub struct Write<'a> {
     pub answer: Option<KeptAnswer>,
     /// The salt of the event's commitment.
     pub salt: [u8; SALT],
+    /// The number of the latest registration of rules that was known to the decision.
+    pub rules: i64,
 }
 
 /// What became of a [`Write`].
@@ -72,7 +75,7 @@ pub struct Write<'a> {
 pub enum Applied {
     /// It is written and durable.
     Written,
-    /// The application has changed since it was loaded; nothing was written.
+    /// The application or a calendar has changed since it was loaded; nothing was written.
     LostRace,
     /// The idempotency key was used meanwhile; nothing was written.
     KeyUsed,
@@ -84,7 +87,8 @@ pub enum Applied {
 
 /// Writes a decision in one statement: all of it or nothing.
 ///
-/// The update is guarded by the version and the state that the decision was made on.
+/// The update is guarded by the version and the state that the decision was made on, and by the rules: what was decided by
+/// a calendar that is no longer in force is not written.
 ///
 /// # Errors
 /// [`Error::Internal`] when the database refuses for a reason that is ours.
@@ -140,6 +144,7 @@ struct Statement<'a> {
     words: Option<Vec<String>>,
     desk: Desk,
     decided: (Option<NaiveDate>, Option<i32>),
+    rules: i64,
 }
 
 /// What the office keeps at an application; absent parts have not changed.
@@ -312,6 +317,7 @@ impl<'a> Statement<'a> {
             words,
             desk,
             decided,
+            rules: write.rules,
             workflow_version: i32::try_from(after.workflow_version)
                 .map_err(|e| Error::internal("a workflow version beyond 2^31", e))?,
         })
@@ -548,7 +554,11 @@ impl Statement<'_> {
         out.push_sql(" AND version + 1 = ");
         out.push_bind_param::<Integer, _>(&self.event.event.seq)?;
         out.push_sql(" AND state = ");
-        out.push_bind_param::<Text, _>(&self.event.event.from)
+        out.push_bind_param::<Text, _>(&self.event.event.from)?;
+        out.push_sql(" AND ");
+        out.push_sql(LATEST);
+        out.push_sql(" = ");
+        out.push_bind_param::<BigInt, _>(&self.rules)
     }
 
     fn record<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

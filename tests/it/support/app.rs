@@ -281,7 +281,7 @@ async fn insert_people(app: &App, url: &str) {
 /// Puts the rules where the database looks for them, as `propusk migrate` does; throws dice of its own.
 async fn register_rules(app: &App, url: &str) {
     let clock = FixedClock::new(app.clock.now(), 1);
-    migrate::register(url, app.casework.rules(), &clock, OPERATOR).await.unwrap();
+    migrate::register(url, &app.casework.rules(), &clock, OPERATOR).await.unwrap();
 }
 
 async fn password_hash() -> String {

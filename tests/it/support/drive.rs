@@ -125,7 +125,8 @@ impl TestApp {
 
     /// Hands in every document that the track requires.
     pub async fn attach_all(&self, case: &Case, track: &str) {
-        let rules = self.app.casework.rules().current(track, self.today()).unwrap();
+        let rules = self.app.casework.rules();
+        let rules = rules.current(track, self.today()).unwrap();
         let shown = self.get(&format!("/v1/workflows/{track}")).send().await.expect(200).json();
         let kinds = shown["documents"].as_array().unwrap();
         assert_eq!(kinds.len(), rules.documents.len());

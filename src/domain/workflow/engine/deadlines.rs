@@ -1,6 +1,8 @@
 //! When the timer acts: the dates that a state's deadlines stand for.
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
+use uuid::Uuid;
 
 use super::{Context, Rejection};
 use crate::domain::application::{Application, InformationItem};
@@ -68,20 +70,60 @@ pub fn act_by(state: &State, bases: Bases<'_>, calendar: &Calendar) -> Option<Na
     days.flatten().min()
 }
 
+fn bases<'a>(application: &'a Application, context: &Context<'_>) -> Bases<'a> {
+    Bases {
+        since: context.local_date(application.state_since),
+        due_on: application.due_on,
+        information: &application.information,
+        permit_days: application.permit.as_ref().map(|one| (one.paid_through, one.ends_on)),
+    }
+}
+
 /// Gives the last day of a deadline that still counts; `None` when nothing is due at present.
 pub(super) fn date(
     application: &Application,
     deadline: &Deadline,
     context: &Context<'_>,
 ) -> Result<Option<NaiveDate>, Rejection> {
-    let bases = Bases {
-        since: context.local_date(application.state_since),
-        due_on: application.due_on,
-        information: &application.information,
-        permit_days: application.permit.as_ref().map(|one| (one.paid_through, one.ends_on)),
-    };
-    day(deadline.basis, bases, &context.rules.calendar)
+    day(deadline.basis, bases(application, context), &context.rules.calendar)
         .map_err(|missing| Rejection::RuleMissing(missing.to_string()))
+}
+
+/// Gives the instant from which the timer may give `command`; `None` when no deadline of the state asks for it.
+///
+/// # Errors
+/// [`Rejection::RuleMissing`] when a year has no calendar.
+pub fn due_at(
+    application: &Application,
+    command: CommandName,
+    context: &Context<'_>,
+) -> Result<Option<DateTime<Utc>>, Rejection> {
+    let jobs = schedule(application, context)?;
+    let asked = |job: &Job| matches!(job, Job::Timer { command: one, .. } if *one == command);
+    Ok(jobs.iter().find(|scheduled| asked(&scheduled.job)).map(|scheduled| scheduled.run_at))
+}
+
+/// Gives the timer jobs of an application in a state, reckoned from `bases` where its office is.
+///
+/// # Errors
+/// [`MissingYear`] when a deadline runs into a year without a calendar.
+pub fn timers(
+    application: Uuid,
+    state: &State,
+    bases: Bases<'_>,
+    calendar: &Calendar,
+    zone: Tz,
+) -> Result<Vec<Scheduled>, MissingYear> {
+    let mut jobs = Vec::new();
+    for deadline in &state.deadlines {
+        if let Some(date) = day(deadline.basis, bases, calendar)? {
+            jobs.push(Scheduled {
+                job: Job::Timer { application, command: deadline.command },
+                run_at: day_after(date, zone),
+            });
+        }
+    }
+    Ok(jobs)
 }
 
 /// Gives the timer jobs of the state the application is in.
@@ -89,16 +131,10 @@ pub(super) fn schedule(
     application: &Application,
     context: &Context<'_>,
 ) -> Result<Vec<Scheduled>, Rejection> {
-    let mut jobs = Vec::new();
-    for deadline in deadlines(application, context) {
-        if let Some(date) = date(application, deadline, context)? {
-            jobs.push(Scheduled {
-                job: Job::Timer { application: application.id, command: deadline.command },
-                run_at: day_after(date, context),
-            });
-        }
-    }
-    Ok(jobs)
+    let Some(state) = context.definition.state(&application.state) else { return Ok(Vec::new()) };
+    let bases = bases(application, context);
+    timers(application.id, state, bases, &context.rules.calendar, context.unit.time_zone)
+        .map_err(|missing| Rejection::RuleMissing(missing.to_string()))
 }
 
 /// Gives the keys of the timer jobs of the state the application is in.
@@ -114,10 +150,9 @@ fn deadlines<'a>(application: &Application, context: &Context<'a>) -> &'a [Deadl
 }
 
 /// Gives the first instant of the day after `date` where the office is.
-fn day_after(date: NaiveDate, context: &Context<'_>) -> DateTime<Utc> {
+fn day_after(date: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let next = date.checked_add_days(Days::new(1)).unwrap_or(date);
     let midnight = next.and_time(NaiveTime::MIN);
-    let zone = context.unit.time_zone;
     // Where a change to summer time skips midnight, the day begins an hour later.
     zone.from_local_datetime(&midnight)
         .earliest()
