@@ -29,6 +29,9 @@ use crate::storage::{hex, jobs};
 /// How many applications are looked at together.
 const PAGE: i64 = 100;
 
+/// How many are where nothing is written.
+const TRIAL_PAGE: i64 = 1000;
+
 /// One version of the calendar of a year.
 #[derive(Debug, Clone)]
 pub struct CalendarVersion {
@@ -199,7 +202,7 @@ impl Casework {
     ) -> Result<(Vec<Move>, Option<Uuid>)> {
         let states = working_day_states(&draft.rules);
         let mut conn = self.db.conn().await?;
-        let rows = store::list_dated(&mut conn, &states, after, PAGE).await?;
+        let rows = store::list_dated(&mut conn, &states, after, TRIAL_PAGE).await?;
         drop(conn);
         let mut moves = Vec::new();
         for row in &rows {
