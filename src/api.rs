@@ -30,6 +30,7 @@ pub mod public;
 pub mod reading;
 pub mod registers;
 pub mod session;
+pub mod templates;
 pub mod views;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -43,6 +44,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
     officer::configure(config);
     registers::configure(config);
     desk::configure(config);
+    templates::configure(config);
     auditor::configure(config);
     admin::configure(config);
     log::configure(config);

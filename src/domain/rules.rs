@@ -1,10 +1,12 @@
-//! Everything that an office works by and that is data: definitions, rates, grounds, terms of retention and the calendar.
+//! Everything that an office works by and that is data: definitions, rates, grounds, terms of retention, templates
+//! and the calendar.
 //!
 //! Reading and proving is here; where the files come from is the caller's business. Amounts are exact: integers
 //! and decimals read from text, never floating point.
 
 mod rates;
 pub mod retention;
+pub mod templates;
 
 use chrono::NaiveDate;
 
@@ -13,6 +15,7 @@ pub use rates::{MissingRate, Price, Rates, Threshold};
 use crate::domain::calendar::{Calendar, CalendarError};
 use crate::domain::ground::GroundCatalogue;
 use crate::domain::rules::retention::Retention;
+use crate::domain::rules::templates::Templates;
 use crate::domain::workflow::definition::Definition;
 use crate::domain::workflow::proof;
 use crate::domain::workflow::source::{Problem, Rule};
@@ -47,16 +50,18 @@ pub struct Rulebook {
     pub grounds: GroundCatalogue,
     /// How long applications are kept once they are over.
     pub retention: Retention,
+    /// The words that officers begin with.
+    pub templates: Templates,
     /// The production calendar.
     pub calendar: Calendar,
-    /// The files that these were read from: rates, grounds, retention, calendars.
+    /// The files that these were read from: rates, grounds, retention, templates, calendars.
     pub files: Vec<RuleFile>,
 }
 
 impl Rulebook {
     /// Reads and proves a set of files, each a path and its text.
     ///
-    /// `rates.toml`, `grounds.toml` and `retention.toml` are what they are called; what lies in a folder
+    /// `rates.toml`, `grounds.toml`, `retention.toml` and `templates.toml` are what they are called; what lies in a folder
     /// `calendars` is a calendar of one year; every other `*.toml` is a definition. Files that are no TOML are
     /// passed over.
     ///
@@ -65,7 +70,7 @@ impl Rulebook {
     /// Everything wrong with any of the files.
     pub fn parse(files: &[(String, String)]) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let (mut rates, mut grounds, mut terms) = (None, None, None);
+        let (mut rates, mut grounds, mut terms, mut templates) = (None, None, None, None);
         let (mut calendars, mut workflows) = (Vec::new(), Vec::new());
         let mut kept = Vec::new();
         for (path, text) in files.iter().filter(|(path, _)| path.ends_with(".toml")) {
@@ -75,6 +80,7 @@ impl Rulebook {
                 "rates.toml" => rates = Some(Rates::parse(path, text)),
                 "grounds.toml" => grounds = Some(GroundCatalogue::parse(path, text)),
                 "retention.toml" => terms = Some((path.as_str(), Retention::parse(path, text))),
+                "templates.toml" => templates = Some((path.as_str(), Templates::parse(path, text))),
                 _ if folder.rsplit('/').next() == Some("calendars") => {
                     calendars.push((path.as_str(), text.as_str()));
                     keep(format!("calendars/{name}"));
@@ -97,6 +103,9 @@ impl Rulebook {
         let (terms_file, terms) =
             terms.unwrap_or_else(|| ("", Err(vec![missing("retention.toml")])));
         let retention = keep(terms, &mut problems);
+        let (templates_file, templates) =
+            templates.unwrap_or_else(|| ("", Err(vec![missing("templates.toml")])));
+        let templates = keep(templates, &mut problems);
         let calendar = if calendars.is_empty() {
             Err(vec![missing("calendars/*.toml")])
         } else {
@@ -134,15 +143,33 @@ impl Rulebook {
             {
                 problems.extend(retention.problems_of(terms_file, &definition.track));
             }
+            if let Some(templates) = &templates {
+                problems.extend(templates.problems_of(templates_file, &definition));
+            }
             definitions.push(definition);
             sources.push(text.to_owned());
         }
-        match (rates, grounds, retention, calendar) {
-            (Some(rates), Some(grounds), Some(retention), Some(calendar))
+        if let (Some(templates), Some(retention)) = (&templates, &retention) {
+            // One definition may be proved by itself; the terms of retention name the tracks of all.
+            let mut tracks: Vec<&str> = retention.terms().iter().map(|one| &*one.track).collect();
+            tracks.dedup();
+            problems.extend(templates.unknown_tracks(templates_file, &tracks));
+        }
+        match (rates, grounds, retention, templates, calendar) {
+            (Some(rates), Some(grounds), Some(retention), Some(templates), Some(calendar))
                 if problems.is_empty() =>
             {
                 let files = kept;
-                Ok(Self { definitions, sources, rates, grounds, retention, calendar, files })
+                Ok(Self {
+                    definitions,
+                    sources,
+                    rates,
+                    grounds,
+                    retention,
+                    templates,
+                    calendar,
+                    files,
+                })
             }
             _ => Err(problems),
         }

@@ -252,6 +252,7 @@ fn kind(name: &str) -> &'static str {
         "rates.toml" => "ratesChanged",
         "grounds.toml" => "groundsChanged",
         "retention.toml" => "retentionChanged",
+        "templates.toml" => "templatesChanged",
         _ => CALENDAR_CHANGED,
     }
 }

@@ -127,7 +127,7 @@ fn paper(marker: &str) -> Vec<u8> {
 // ── Everything of a person ───────────────────────────────────────────────────────────────────────────────────
 
 /// What the person states that nobody else does.
-const OWN: [&str; 22] = [
+const OWN: [&str; 25] = [
     "Рахмонзода",
     "Фирдавсджон",
     "Сулаймонович",
@@ -147,6 +147,9 @@ const OWN: [&str; 22] = [
     "his answer is here",
     "his false contract",
     "he did work there",
+    "a word with his landlord",
+    "his child is ill",
+    "the child of his is well",
     "payer-account-of-his",
     "RAKHMONZODA FIRDAVSDZHON",
     ADDRESS,
@@ -211,6 +214,15 @@ async fn whole_life(app: &TestApp) -> Case {
     tell_of_payment(app, &owed["uin"], amount, "payer-account-of-his", "waiting").await;
     tell_of_payment(app, &Value::Null, amount, "uzb, zq 765-4321", "waiting").await;
     give(OFFICER, json!({ "command": "accept" })).await;
+    let version = app.version(&case.id).await;
+    let note = app.post(&case.path("/notes")).by(OFFICER).key("a note").if_match(version);
+    note.json(json!({ "text": "a word with his landlord" })).send().await.expect(200);
+    let first = app.put(&case.path("/expedition")).by(SENIOR).if_match(version + 1);
+    first.json(json!({ "reason": "his child is ill" })).send().await.expect(200);
+    let path = case.path("/expedition?reason=the%20child%20of%20his%20is%20well");
+    app.delete(&path).by(SENIOR).if_match(version + 2).send().await.expect(200);
+    let again = app.put(&case.path("/expedition")).by(SENIOR).if_match(version + 3);
+    again.json(json!({ "reason": "his child is ill" })).send().await.expect(200);
     let until = app.today() + Days::new(5);
     give(
         OFFICER,
@@ -274,7 +286,14 @@ async fn nothing_of_a_person_is_found_after_erasure_and_everything_of_others_is(
     for text in OWN {
         assert!(known.contains_key(text), "{text} is nowhere to begin with");
     }
-    for place in ["accounts.name", "applications.form", "payments.payer", "messages.recipient"] {
+    for place in [
+        "accounts.name",
+        "applications.form",
+        "applications.notes",
+        "applications.expedited",
+        "payments.payer",
+        "messages.recipient",
+    ] {
         let place = format!("public.{place}");
         assert!(known.values().any(|places| places.contains(&place)), "{place}");
     }

@@ -34,6 +34,7 @@ mod search;
 mod session;
 mod support;
 mod tampering;
+mod templates;
 mod term;
 mod walk;
 mod workflow;

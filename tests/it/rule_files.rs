@@ -76,7 +76,7 @@ async fn every_file_is_registered_once_with_its_event() {
     let count = |kind: &str| events.iter().filter(|(one, ..)| one == kind).count();
     assert_eq!(count("definitionRegistered"), 2);
     assert_eq!(count("calendarChanged"), 4);
-    for kind in ["ratesChanged", "groundsChanged", "retentionChanged"] {
+    for kind in ["ratesChanged", "groundsChanged", "retentionChanged", "templatesChanged"] {
         assert_eq!(count(kind), 1, "{kind}");
     }
     let content = |kind: &str| &events.iter().find(|(one, ..)| one == kind).unwrap().2;
@@ -104,7 +104,11 @@ async fn rates_that_changed_are_refused_until_they_are_registered_anew_and_so_ar
     registry.register(&rules("none")).await.unwrap();
     let count =
         async |kind: &str| registry.events().await.iter().filter(|(one, ..)| one == kind).count();
-    for (name, kind) in [("retention.toml", "retentionChanged"), ("rates.toml", "ratesChanged")] {
+    for (name, kind) in [
+        ("retention.toml", "retentionChanged"),
+        ("rates.toml", "ratesChanged"),
+        ("templates.toml", "templatesChanged"),
+    ] {
         let (changed, before) = (rules(name), count(kind).await);
         assert_eq!(registry.unregistered(&changed).await, [name]);
         // Neither in the same instant nor with a clock that was put back is it taken for the older one.
@@ -117,7 +121,7 @@ async fn rates_that_changed_are_refused_until_they_are_registered_anew_and_so_ar
     }
     let kept = "SELECT count(*), count(DISTINCT name) FROM rule_files WHERE sha256(convert_to(source, 'UTF8')) = digest";
     let row = registry.client.query_one(kept, &[]).await.unwrap();
-    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (7 + 2 * 2, 7));
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (8 + 2 * 3, 8));
 }
 
 #[tokio::test]

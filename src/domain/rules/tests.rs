@@ -126,6 +126,7 @@ fn a_missing_file_is_said_to_be_missing() {
             "workflows/rates.toml",
             "workflows/grounds.toml",
             "workflows/retention.toml",
+            "workflows/templates.toml",
             "workflows/calendars/*.toml"
         ]
     );
@@ -174,6 +175,39 @@ fn the_files_that_are_no_definitions_are_kept_by_their_names_within_workflows() 
             "grounds.toml",
             "rates.toml",
             "retention.toml",
+            "templates.toml",
+        ]
+    );
+}
+
+#[test]
+fn a_template_for_a_track_that_there_is_not_is_named_in_its_file() {
+    let change = |(path, text): &(&str, &str)| {
+        let (old, new) = ("tracks = [\"highly-qualified-specialist\"]", "tracks = [\"patents\"]");
+        let changed = *path == "workflows/templates.toml";
+        let text = if changed { text.replace(old, new) } else { (*text).to_owned() };
+        ((*path).to_owned(), text)
+    };
+    let files: Vec<_> = embedded::FILES.iter().map(change).collect();
+    let told: Vec<_> =
+        Rulebook::parse(&files).unwrap_err().iter().map(ToString::to_string).collect();
+    let end = "W01: track \"patents\" is not defined; did you mean \"patent\"?";
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("workflows/templates.toml:") && told[0].ends_with(end), "{told:?}");
+}
+
+#[test]
+fn a_template_for_a_command_that_its_track_does_not_have_is_named_in_its_file() {
+    let rules = embedded_rules();
+    let mut patent = rules.definition("patent", 1).unwrap().clone();
+    assert_eq!(rules.templates.problems_of("templates.toml", &patent), []);
+    patent.transitions.retain(|one| one.command.name() != "proposeAnnulment");
+    let problems = rules.templates.problems_of("templates.toml", &patent);
+    let told: Vec<_> = problems.iter().map(|one| one.message.as_str()).collect();
+    assert_eq!(
+        told,
+        [
+            "the template \"annulment\" is for 'proposeAnnulment', which version 1 of the track \"patent\" does not have"
         ]
     );
 }

@@ -10,6 +10,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("workflows/rates.toml", include_str!("../../../workflows/rates.toml")),
     ("workflows/grounds.toml", include_str!("../../../workflows/grounds.toml")),
     ("workflows/retention.toml", include_str!("../../../workflows/retention.toml")),
+    ("workflows/templates.toml", include_str!("../../../workflows/templates.toml")),
     (
         "workflows/calendars/russia-2024.toml",
         include_str!("../../../workflows/calendars/russia-2024.toml"),
