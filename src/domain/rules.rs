@@ -8,6 +8,8 @@ mod rates;
 pub mod retention;
 pub mod templates;
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 
 pub use rates::{MissingRate, Price, Rates, Threshold};
@@ -151,8 +153,10 @@ impl Rulebook {
         }
         if let (Some(templates), Some(retention)) = (&templates, &retention) {
             // One definition may be proved by itself; the terms of retention name the tracks of all.
-            let mut tracks: Vec<&str> = retention.terms().iter().map(|one| &*one.track).collect();
-            tracks.dedup();
+            let terms = retention.terms().iter().map(|term| term.track.as_str());
+            let defined = definitions.iter().map(|one| one.track.as_str());
+            let tracks: BTreeSet<&str> = defined.chain(terms).collect();
+            let tracks: Vec<&str> = tracks.into_iter().collect();
             problems.extend(templates.unknown_tracks(templates_file, &tracks));
         }
         match (rates, grounds, retention, templates, calendar) {

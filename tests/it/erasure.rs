@@ -215,7 +215,7 @@ async fn whole_life(app: &TestApp) -> Case {
     tell_of_payment(app, &Value::Null, amount, "uzb, zq 765-4321", "waiting").await;
     give(OFFICER, json!({ "command": "accept" })).await;
     let version = app.version(&case.id).await;
-    let note = app.post(&case.path("/notes")).by(OFFICER).key("a note").if_match(version);
+    let note = app.post(&case.path("/notes")).by(OFFICER).key("a-note").if_match(version);
     note.json(json!({ "text": "a word with his landlord" })).send().await.expect(200);
     let first = app.put(&case.path("/expedition")).by(SENIOR).if_match(version + 1);
     first.json(json!({ "reason": "his child is ill" })).send().await.expect(200);
