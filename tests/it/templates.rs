@@ -147,10 +147,14 @@ async fn a_preview_leaves_the_event_of_a_read_that_names_the_template_and_holds_
     let app = TestApp::spawn().await;
     let case = app.checking(MIGRANT).await;
     let sql = app.sql().await;
+    let (before, reads) = (app.written().await, app.reads().await);
     let body = json!({ "template": "refusal", "values": { "facts": "a very particular fact" } });
     app.preview(SENIOR, &case, body).await.expect(200);
+    let after = app.written().await;
+    assert_eq!(after[1..], before[1..], "nothing else is written");
+    assert_eq!((after[0] - before[0], app.reads().await - reads), (1, 1));
     let last = "SELECT kind, actor_role, purpose, application_id::text, content::jsonb::text \
-                FROM events WHERE purpose IS NOT NULL";
+                FROM events WHERE purpose IS NOT NULL AND strpos(content, 'template') > 0";
     let row = sql.query_one(last, &[]).await.unwrap();
     let text = |at: usize| row.get::<_, String>(at);
     assert_eq!([text(0), text(1), text(2)], ["applicationRead", "seniorOfficer", "supervision"]);
