@@ -350,3 +350,50 @@ async fn whoever_leaves_his_role_or_unit_holds_nothing_any_more_and_verify_agree
     app.post("/v1/session").json(&login).send().await.expect(200);
     assert_eq!(unfounded().await, None);
 }
+
+#[actix_web::test]
+async fn what_was_given_out_in_bulk_is_still_decided_by_other_eyes() {
+    let app = TestApp::spawn().await;
+    let case = app.checking(MIGRANT).await;
+    app.clear(&case.id).await;
+    let mut body = bulk("reassign", &[&case]);
+    body["to"] = json!(OFFICER.id());
+    let done = app.post("/v1/bulk").by(SENIOR).key("k").json(&body).send().await.expect(200);
+    assert_eq!(done.json()["items"][0]["status"], 200);
+    // OFFICER took it in.
+    let refused = app.command(OFFICER, &case.id, json!({ "command": "grant" })).await.expect(422);
+    assert!(ruled(&refused).contains(&" four-eyes".to_owned()), "{}", refused.text());
+    let released = bulk("release", &[&case]);
+    app.post("/v1/bulk").by(SENIOR).key("l").json(&released).send().await.expect(200);
+    app.command(OTHER_OFFICER, &case.id, json!({ "command": "grant" })).await.expect(200);
+    app.agree(&case).await;
+}
+
+#[actix_web::test]
+async fn nothing_is_given_to_whoever_cannot_log_in() {
+    let app = TestApp::spawn().await;
+    let case = app.submitted(MIGRANT).await;
+    let (db, clock) = (&app.app.db, &*app.app.clock);
+    change_user(db, clock, &OTHER_OFFICER.email(), &AccountChange::Disabled).await.unwrap();
+    let refused = app.reassign(SENIOR, &case, OTHER_OFFICER).await.expect(422);
+    assert_eq!(ruled(&refused), ["/to no-such-officer"]);
+    change_user(db, clock, &OTHER_OFFICER.email(), &AccountChange::Enabled).await.unwrap();
+    app.reassign(SENIOR, &case, OTHER_OFFICER).await.expect(200);
+}
+
+#[actix_web::test]
+async fn notes_are_taken_after_the_end_and_not_without_end() {
+    let app = TestApp::spawn().await;
+    let case = app.submitted(MIGRANT).await;
+    let refusal = json!({ "command": "refuseIntake", "grounds": ["I01"], "reason": "incomplete" });
+    app.command(OFFICER, &case.id, refusal).await.expect(200);
+    app.note(OTHER_OFFICER, &case, "He came to ask.").await.expect(200);
+    app.agree(&case).await;
+    let fill = "UPDATE applications SET notes = (SELECT jsonb_agg(jsonb_set(notes -> 0, '{note}', to_jsonb(n))) \
+                FROM generate_series(1, 499) AS n) WHERE id = $1::text::uuid";
+    app.sql().await.execute(fill, &[&case.id]).await.unwrap();
+    let last = app.note(OFFICER, &case, "The last one.").await.expect(200).json();
+    assert_eq!(last["notes"][499]["note"], 500);
+    let refused = app.note(OFFICER, &case, "One too many.").await.expect(422);
+    assert_eq!(ruled(&refused), [" notes-limit"]);
+}

@@ -323,6 +323,14 @@ async fn a_row_that_no_event_accounts_for_is_found_and_named() {
             "an account has a role that no event gave it",
         ),
         (
+            "UPDATE accounts SET unit_code = '50' WHERE email LIKE 'officer@%'".to_owned(),
+            "an account is in an office that no event put it in",
+        ),
+        (
+            "UPDATE accounts SET disabled_at = now() WHERE email LIKE 'officer@%'".to_owned(),
+            "an account can be logged in with, or not, against the last event about that",
+        ),
+        (
             "INSERT INTO units VALUES ('99', 'x', '99', 'UTC')".to_owned(),
             "an office was added by no event",
         ),

@@ -80,6 +80,24 @@ async fn a_refusal_is_written_in_the_applicants_language_and_can_be_sent_as_it_i
 }
 
 #[actix_web::test]
+async fn whoever_reads_messages_in_english_is_written_to_in_english() {
+    let app = TestApp::spawn().await;
+    let mut form = app.form();
+    form["contact"]["language"] = json!("en");
+    let case = app.draft_with(MIGRANT, "patent", form).await;
+    app.command(MIGRANT, &case.id, json!({ "command": "submit" })).await.expect(200);
+    let body = json!({ "template": "intake-refusal", "grounds": ["I02"], "values": {
+        "remedy": "add the photo" } });
+    let shown = app.preview(OFFICER, &case, body.clone()).await.expect(200).json();
+    assert_eq!((&shown["language"], &shown["missing"]), (&json!("en"), &json!([])));
+    assert!(shown["text"].as_str().unwrap().starts_with("The documents of "), "{shown}");
+    let mut russian = body;
+    russian["language"] = json!("ru");
+    let shown = app.preview(OFFICER, &case, russian).await.expect(200).json();
+    assert_eq!(shown["language"], "ru");
+}
+
+#[actix_web::test]
 async fn what_stands_against_a_grant_is_named_and_what_officers_noted_is_not() {
     let app = TestApp::spawn().await;
     let case = app.checking(MIGRANT).await;

@@ -227,25 +227,33 @@ const UNFOUNDED: [(&str, &str); 8] = [
           AND e.kind = 'erased' AND e.content IS NOT NULL) LIMIT 1",
         "an application is said to be erased, and no event says so:",
     ),
+    // The latest event by its time, and of one instant by its transaction: ids of one millisecond are in no order.
     (
-        "SELECT a.id::text AS it FROM accounts a WHERE a.role IS DISTINCT FROM \
-         (SELECT e.content::jsonb ->> 'role' FROM events e \
-         WHERE e.kind IN ('accountAdded', 'accountChanged') \
-         AND e.content::jsonb ->> 'account' = a.id::text ORDER BY e.id DESC LIMIT 1) LIMIT 1",
+        "WITH last AS (SELECT DISTINCT ON (1) e.content::jsonb ->> 'account' AS account, \
+         e.content::jsonb ->> 'role' AS role FROM events e \
+         WHERE e.kind IN ('accountAdded', 'accountChanged') ORDER BY 1, e.at DESC, e.xact DESC) \
+         SELECT a.id::text AS it FROM accounts a LEFT JOIN last ON last.account = a.id::text \
+         WHERE last.role IS DISTINCT FROM a.role LIMIT 1",
         "an account has a role that no event gave it:",
     ),
     (
-        "SELECT a.id::text AS it FROM accounts a, LATERAL (SELECT e.content::jsonb AS content \
-         FROM events e WHERE e.kind = 'accountChanged' \
-         AND e.content::jsonb ->> 'account' = a.id::text ORDER BY e.id DESC LIMIT 1) AS last \
-         WHERE last.content ->> 'unit' IS DISTINCT FROM a.unit_code LIMIT 1",
+        "WITH last AS (SELECT DISTINCT ON (1) e.content::jsonb ->> 'account' AS account, \
+         CASE e.kind WHEN 'accountAdded' THEN e.unit_code ELSE e.content::jsonb ->> 'unit' END AS unit \
+         FROM events e WHERE e.kind IN ('accountAdded', 'accountChanged') \
+         ORDER BY 1, e.at DESC, e.xact DESC) \
+         SELECT a.id::text AS it FROM accounts a LEFT JOIN last ON last.account = a.id::text \
+         WHERE last.unit IS DISTINCT FROM a.unit_code LIMIT 1",
         "an account is in an office that no event put it in:",
     ),
+    // A migrant's account goes with his last application; the event of that erasure stands for its end.
     (
-        "SELECT a.id::text AS it FROM accounts a, LATERAL (SELECT e.kind FROM events e \
-         WHERE e.kind IN ('accountDisabled', 'accountEnabled') \
-         AND e.content::jsonb ->> 'account' = a.id::text ORDER BY e.id DESC LIMIT 1) AS last \
-         WHERE (last.kind = 'accountDisabled') <> (a.disabled_at IS NOT NULL) LIMIT 1",
+        "WITH last AS (SELECT DISTINCT ON (1) e.content::jsonb ->> 'account' AS account, \
+         e.kind = 'accountDisabled' AS disabled FROM events e \
+         WHERE e.kind IN ('accountDisabled', 'accountEnabled') ORDER BY 1, e.at DESC, e.xact DESC) \
+         SELECT a.id::text AS it FROM accounts a LEFT JOIN last ON last.account = a.id::text \
+         WHERE coalesce(last.disabled, false) <> (a.disabled_at IS NOT NULL) \
+         AND NOT (a.disabled_at IS NOT NULL AND a.role = 'migrant' AND EXISTS \
+          (SELECT FROM applications p WHERE p.applicant_id = a.id AND p.erased_at IS NOT NULL)) LIMIT 1",
         "an account can be logged in with, or not, against the last event about that:",
     ),
     (

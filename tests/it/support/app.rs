@@ -273,7 +273,8 @@ async fn insert_people(app: &App, url: &str) {
             created_at: app.clock.now(),
         };
         let content = serde_json::json!({ "account": person.id(), "role": person.role });
-        let event = PlainEvent::now(&*app.clock, "accountAdded", "operator", content);
+        let event = PlainEvent::now(&*app.clock, "accountAdded", "operator", content)
+            .in_unit(account.unit.clone());
         accounts::insert(&app.db, &account, &event).await.unwrap();
     }
 }
