@@ -259,19 +259,20 @@ pub async fn list_applications(
         applications::list_of_applicant(&mut conn, caller.account(), before, page.fetch()).await?;
     let page = Page::new(&request, &page, &app.tokens, "applications", rows, |row| row.id)?;
     let rules = app.casework.rules();
-    Ok(listed(summaries(&app, &rules, &request, page.items, false)?, page.link))
+    Ok(listed(summaries(&app, &rules, &request, page.items, None)?, page.link))
 }
 
-/// Shows rows of a list with their definitions' wording; the days left by the rules' calendar.
+/// Shows rows of a list with their definitions' wording; the days left by the rules' calendar. What the office alone sees
+/// is shown to this account of it.
 pub(super) fn summaries(
     app: &App,
     rules: &Rulebook,
     request: &HttpRequest,
     rows: Vec<applications::SummaryRow>,
-    inside: bool,
+    office: Option<Uuid>,
 ) -> Result<ApplicationPage> {
     let (language, now) = (language(request), app.clock.now());
-    let show = |row| SummaryView::of(row, rules, inside, language, now);
+    let show = |row| SummaryView::of(row, rules, office, language, now);
     Ok(ApplicationPage { items: rows.into_iter().map(show).collect::<Result<_>>()? })
 }
 

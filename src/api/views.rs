@@ -1051,6 +1051,9 @@ pub struct SummaryView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_items = 40)]
     pub open_checks: Option<Vec<OpenCheckView>>,
+    /// Whether four eyes keep the caller from the work that it waits for; shown to the office.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub barred: Option<bool>,
 }
 
 /// The latest of the officers' notes.
@@ -1091,22 +1094,22 @@ pub struct OpenCheckView {
 }
 
 impl SummaryView {
-    /// Shows a row of a list.
+    /// Shows a row of a list, with what the office alone sees to this account of it.
     ///
     /// # Errors
     /// [`Error::Corrupt`] when a stored value does not decode.
     pub fn of(
         row: crate::storage::applications::SummaryRow,
         rules: &Rulebook,
-        inside: bool,
+        office: Option<Uuid>,
         language: &str,
         now: DateTime<Utc>,
     ) -> Result<Self> {
         let version = u32::try_from(row.workflow_version).unwrap_or_default();
         let definition = rules.definition(&row.track, version);
-        let desk = row.desk()?.filter(|_| inside);
+        let desk = row.desk()?.filter(|_| office.is_some());
         let claim = match (row.claimed_by, row.claimed_until) {
-            (Some(by), Some(until)) if inside && until > now => {
+            (Some(by), Some(until)) if office.is_some() && until > now => {
                 let queue = desk.as_ref().and_then(|desk| desk.claimed_from.clone());
                 Some(ClaimView { by, name: row.holder, until, queue })
             }
@@ -1119,6 +1122,7 @@ impl SummaryView {
                 Urgency::of(work, expedited.is_some(), row.due_on, desk.today, &rules.calendar);
             UrgencyView::of(urgency, expedited, row.submitted_at, language)
         });
+        let barred = desk.as_ref().zip(office).map(|(desk, by)| desk.barred.contains(&by));
         let (mut last_note, mut open_checks) = (None, None);
         if let Some(desk) = desk {
             last_note = desk.note.map(|note| LastNoteView {
@@ -1162,6 +1166,7 @@ impl SummaryView {
             urgency,
             last_note,
             open_checks,
+            barred,
         })
     }
 }

@@ -560,19 +560,21 @@ pub async fn list_queue(
             .showing(shown)
             .with("queue", name)
     });
-    let answer = listed(summaries(&app, &rules, &request, page.items, true)?, page.link);
+    let answer =
+        listed(summaries(&app, &rules, &request, page.items, Some(reader.account()))?, page.link);
     reader.answer(&app, read, answer).await
 }
 
 /// Claim the next application
 ///
 /// Gives the caller the most urgent application of a queue that nobody holds, as a lease, and says in `urgency` why it is
-/// this one. Two officers never get the same one; when nothing is free the answer is 204.
+/// this one. Two officers never get the same one, and nobody one that a colleague has to decide because of four eyes; when
+/// nothing is left the answer is 204.
 #[utoipa::path(tag = "office", params(
     ("queue" = String, Path, description = "The queue's name.", max_length = 40, pattern = "^[a-z][a-z0-9-]*$", example = "intake"),
     IdempotencyKeyHeader, PurposeHeader), responses(
     (status = 200, description = "The application is the caller's until the lease ends.", body = ApplicationView),
-    (status = 204, description = "Nothing is free.")))]
+    (status = 204, description = "Nothing is free, or four eyes keep the caller from all that is (`barred` in the list).")))]
 #[post("/v1/queues/{queue}/claims")]
 pub async fn claim_next(
     app: App,

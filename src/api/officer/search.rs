@@ -69,6 +69,7 @@ pub async fn search_applications(
         Read::new("searchRead", &["summary", "personName", "lastNote", "openChecks"])
             .showing(rows.iter().map(|row| row.id))
     });
-    let answer = listed(summaries(&app, &rules, &request, rows, true)?, page.link);
+    let answer =
+        listed(summaries(&app, &rules, &request, rows, Some(reader.account()))?, page.link);
     reader.answer(&app, read, answer).await
 }

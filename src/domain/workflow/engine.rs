@@ -109,10 +109,27 @@ pub struct Step {
     pub work: Option<Work>,
     /// The checks that stand in the way of a grant: unanswered, or blocking.
     pub open_checks: Vec<String>,
+    /// The accounts that four eyes keep from the work that it waits for now.
+    pub barred: Vec<Uuid>,
     /// Jobs to enqueue.
     pub schedule: Vec<Scheduled>,
     /// Keys of unfinished jobs to call off.
     pub call_off: Vec<String>,
+}
+
+impl Step {
+    fn of(event: Event, after: Application, context: &Context<'_>) -> Self {
+        let work = Work::of(&after, context);
+        Self {
+            open_checks: open_checks(&after, context),
+            barred: work.map(|work| barred(&after, work, context)).unwrap_or_default(),
+            work,
+            event,
+            after,
+            schedule: Vec::new(),
+            call_off: Vec::new(),
+        }
+    }
 }
 
 /// One thing wrong with a command's contents, seen against the application.
@@ -348,9 +365,7 @@ pub fn open(opening: Opening, actor: &Actor, context: &Context<'_>) -> Result<St
     let after = Application::open(opening.id, &event)
         .map_err(|error| Rejection::RuleMissing(error.to_string()))?;
     let schedule = deadlines::schedule(&after, context)?;
-    let work = Work::of(&after, context);
-    let open_checks = open_checks(&after, context);
-    Ok(Step { event, after, work, open_checks, schedule, call_off: Vec::new() })
+    Ok(Step { schedule, ..Step::of(event, after, context) })
 }
 
 /// Replaces the form of an application that was not handed in yet.
@@ -437,6 +452,27 @@ fn open_checks(application: &Application, context: &Context<'_>) -> Vec<String> 
     application.checks.iter().filter(|one| !clear(one)).map(|one| one.id.clone()).collect()
 }
 
+/// Gives the accounts that four eyes keep from every decision that `work` is there for.
+fn barred(application: &Application, work: Work, context: &Context<'_>) -> Vec<Uuid> {
+    // What a check still has to answer is not decided yet, and whoever took it in may go on checking.
+    if matches!(work, Work::Checks | Work::Registers) {
+        return Vec::new();
+    }
+    let decisions: Vec<&Transition> = context
+        .definition
+        .transitions
+        .iter()
+        .filter(|one| one.from.contains(&application.state) && !one.four_eyes.is_empty())
+        .filter(|one| one.actors.contains(&Party::Officer))
+        .collect();
+    let mut accounts: Vec<Uuid> = application.hands.iter().map(|hand| hand.by).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let keeps = |by: Uuid, one: &Transition| guards::keeping(application, by, one).is_some();
+    accounts.retain(|by| !decisions.is_empty() && decisions.iter().all(|one| keeps(*by, one)));
+    accounts
+}
+
 fn in_state(application: &Application, states: &[&str]) -> Result<(), Rejection> {
     if states.contains(&application.state.as_str()) {
         return Ok(());
@@ -517,7 +553,5 @@ fn stay(
     };
     let mut after = application.clone();
     after.apply(&event).map_err(|error| Rejection::RuleMissing(error.to_string()))?;
-    let work = Work::of(&after, context);
-    let open_checks = open_checks(&after, context);
-    Ok(Step { event, after, work, open_checks, schedule: Vec::new(), call_off: Vec::new() })
+    Ok(Step::of(event, after, context))
 }

@@ -319,6 +319,8 @@ pub struct DeskRow {
     pub today: NaiveDate,
     /// The kind of work it waits for.
     pub work: Option<Work>,
+    /// Whom four eyes keep from it.
+    pub barred: Vec<Uuid>,
     /// Why it goes before all others.
     pub expedited: Option<Expedited>,
     /// The latest note.
@@ -404,7 +406,7 @@ pub(in crate::storage) fn walk_summary<'b>(
     out.push_bind_param::<Timestamptz, _>(now)?;
     out.push_sql(
         " AT TIME ZONE n.time_zone)::date FROM units n WHERE n.code = a.unit_code), \
-         'work', a.work, 'expedited', a.expedited, 'claimedFrom', a.claimed_from, \
+         'work', a.work, 'barred', to_jsonb(a.barred), 'expedited', a.expedited, 'claimedFrom', a.claimed_from, \
          'note', a.notes -> -1, 'noteBy', (SELECT o.name FROM accounts o \
            WHERE o.id = (a.notes -> -1 ->> 'by')::uuid), \
          'checks', (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'outcome', c.outcome, \

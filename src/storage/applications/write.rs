@@ -486,6 +486,8 @@ impl Statement<'_> {
         out.push_bind_param::<Nullable<Text>, _>(&self.work)?;
         out.push_sql(", open_checks = ");
         out.push_bind_param::<Array<Text>, _>(&self.open_checks)?;
+        out.push_sql(", barred = ");
+        out.push_bind_param::<Array<SqlUuid>, _>(&self.step.barred)?;
         out.push_sql(", version = version + 1, state_since = ");
         out.push_bind_param::<Timestamptz, _>(&after.state_since)?;
         out.push_sql(", state_event = ");

@@ -20,7 +20,6 @@ use crate::domain::event::{Act, Alert, Change, Event, Job, Scheduled};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Payment, Uin};
 use crate::domain::ground::Grounds;
 use crate::domain::permit::{Permit, PermitNumber, PermitStatus, add_months};
-use crate::domain::queue::Work;
 use crate::domain::workflow::command::Command;
 use crate::domain::workflow::definition::{
     CheckRule, CheckSource, CommandName, Consequence, Effect, PermitTerm, Transition,
@@ -718,9 +717,7 @@ impl<'c> Draft<'_, 'c> {
         }));
         let mut after = self.after;
         after.version = self.event.seq;
-        let work = Work::of(&after, self.context);
-        let open_checks = super::open_checks(&after, self.context);
-        Ok(Step { event: self.event, after, work, open_checks, schedule, call_off })
+        Ok(Step { schedule, call_off, ..Step::of(self.event, after, self.context) })
     }
 }
 

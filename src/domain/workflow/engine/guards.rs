@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{Context, Rejection, deadlines};
 use crate::domain::actor::Actor;
-use crate::domain::application::Application;
+use crate::domain::application::{Application, Hand};
 use crate::domain::checks::{Check, blocking};
 use crate::domain::fee::{ChargeStatus, Money, Payment};
 use crate::domain::form::FIELDS;
@@ -82,6 +83,16 @@ pub(super) fn choose<'a>(
     Err(Rejection::Blocked(nearest.unwrap_or_default()))
 }
 
+/// Gives the hand that an account had in it for which four eyes keep it from a transition.
+pub(super) fn keeping<'a>(
+    application: &'a Application,
+    by: Uuid,
+    transition: &Transition,
+) -> Option<&'a Hand> {
+    let keeps = |hand: &&Hand| hand.by == by && transition.four_eyes.contains(&hand.command);
+    application.hands.iter().find(keeps)
+}
+
 /// Gives everything that blocks a transition; without a command, what can be said before it is written.
 pub(super) fn blocked(
     application: &Application,
@@ -92,10 +103,7 @@ pub(super) fn blocked(
 ) -> Vec<Blocked> {
     let mut blocked: Vec<Blocked> = Vec::new();
     if let Some(by) = actor.account()
-        && let Some(hand) = application
-            .hands
-            .iter()
-            .find(|hand| hand.by == by && transition.four_eyes.contains(&hand.command))
+        && let Some(hand) = keeping(application, by, transition)
     {
         blocked.push(Blocked {
             guard: "fourEyes",
