@@ -64,7 +64,7 @@ fn of_the_code() -> BTreeSet<String> {
                 "Binary" => "bytea",
                 "Bool" => "boolean",
                 "SmallInt" => "smallint",
-                "Array<Uuid" | "Array<BigInt>" | "Array<Text>" => "ARRAY",
+                "Array<Uuid" | "Array<Uuid>" | "Array<BigInt>" | "Array<Text>" => "ARRAY",
                 other => panic!("add the type {other} to this test"),
             };
             found.insert(format!("{name}.{} {kind}{null}", column.trim()));

@@ -72,7 +72,8 @@ pub const MOST_AHEAD: i64 = 1000;
 /// Claims the most urgent free application: expedited ones first, then the earliest statutory date, then the earliest
 /// hand-in.
 ///
-/// Applications on which a colleague is at work this instant are skipped, not waited for. The lease, its event and
+/// Applications on which a colleague is at work this instant are skipped, not waited for, and so are those that four eyes
+/// keep the officer from. The lease, its event and
 /// the kept answer (an empty body, with the application as location) are one statement.
 ///
 /// # Errors
@@ -228,7 +229,7 @@ impl Statement<'_> {
             out.push_sql(KEYS);
             out.push_sql(" FROM applications a WHERE ");
             scope.walk(0, out.reborrow())?;
-            scope.walk_free(out.reborrow())?;
+            self.walk_claimable(out.reborrow())?;
             out.push_sql(" ORDER BY ");
             out.push_sql(ORDER);
             out.push_sql(" LIMIT 1 FOR UPDATE SKIP LOCKED)");
@@ -240,7 +241,7 @@ impl Statement<'_> {
             out.push_sql(KEYS);
             out.push_sql(", a.version FROM applications a WHERE ");
             scope.walk(branch, out.reborrow())?;
-            scope.walk_free(out.reborrow())?;
+            self.walk_claimable(out.reborrow())?;
             out.push_sql(" ORDER BY ");
             out.push_sql(ORDER);
             out.push_sql(" LIMIT ");
@@ -255,6 +256,15 @@ impl Statement<'_> {
              JOIN applications a ON a.id = f.id AND a.version = f.version \
              ORDER BY f.in_turn, f.due, f.submitted_at, f.id LIMIT 1 FOR UPDATE OF a SKIP LOCKED)",
         );
+        Ok(())
+    }
+
+    /// Writes that nobody holds it and no four eyes keep the officer from it.
+    fn walk_claimable<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.scope.walk_free(out.reborrow())?;
+        out.push_sql(" AND ");
+        out.push_bind_param::<SqlUuid, _>(&self.ask.officer)?;
+        out.push_sql(" <> ALL(a.barred)");
         Ok(())
     }
 
