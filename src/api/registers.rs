@@ -12,6 +12,7 @@ use super::applicant::listed;
 use crate::app::App;
 use crate::auth::access::{Caller, Office};
 use crate::error::{Error, Result};
+use crate::storage::Conn;
 use crate::storage::registers::{self, BreakerState, RegisterRow};
 
 /// Registers the operations.
@@ -49,6 +50,23 @@ pub struct RegisterView {
 pub struct RegisterList {
     /// By name.
     pub items: Vec<RegisterView>,
+}
+
+/// A register that is down: it is left alone, or just being tried.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisterDownView {
+    /// Name.
+    #[schema(max_length = 60, example = "borderCrossings")]
+    pub register: String,
+    /// Since when it does not answer.
+    pub since: DateTime<Utc>,
+    /// When it is tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<DateTime<Utc>>,
+    /// How many checks of the caller's unit wait for its answer.
+    #[schema(minimum = 0)]
+    pub waiting: i64,
 }
 
 /// List the registers
@@ -92,4 +110,27 @@ fn views(
             }
         })
         .collect()
+}
+
+/// Gives the configured registers that are down, by name. What waits is counted only when one is.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn down(app: &App, conn: &mut Conn, unit: &str) -> Result<Vec<RegisterDownView>> {
+    let mut states = registers::states(conn).await?;
+    // One that is not configured any more is nobody's to wait for: officers ask it by hand.
+    states
+        .retain(|row| row.state != BreakerState::Closed && app.registers.get(&row.name).is_some());
+    if states.is_empty() {
+        return Ok(Vec::new());
+    }
+    let waiting: BTreeMap<String, i64> =
+        registers::waiting(conn, unit).await?.into_iter().collect();
+    let view = |row: RegisterRow| RegisterDownView {
+        since: row.since,
+        retry_at: row.retry_at,
+        waiting: waiting.get(&row.name).copied().unwrap_or(0),
+        register: row.name,
+    };
+    Ok(states.into_iter().map(view).collect())
 }

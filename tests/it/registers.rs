@@ -19,7 +19,9 @@ use propusk::worker::{DrainReport, Worker};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::app::{MIGRANT, OFFICER, OTHER_OFFICER, Reply, TestApp};
+use crate::support::app::{
+    MIGRANT, OFFICER, OTHER_OFFICER, PETERSBURG_OFFICER, Person, Reply, TestApp,
+};
 use crate::support::drive::{Case, fresh};
 
 /// The key that the office and the simulator share.
@@ -159,6 +161,12 @@ impl Office {
         let list = self.app.get("/v1/registers").by(OFFICER).send().await.expect(200).json();
         let items = list["items"].as_array().unwrap();
         items.iter().find(|item| item["register"] == register).unwrap().clone()
+    }
+
+    /// The registers that the page of the queues calls down.
+    async fn down(&self, by: Person) -> Value {
+        let page = self.app.get("/v1/queues").by(by).send().await.expect(200).json();
+        page["registersDown"].clone()
     }
 
     async fn metrics(&self) -> String {
@@ -433,6 +441,7 @@ async fn a_register_that_is_down_blocks_its_own_checks_alone_until_it_is_back() 
     }
     let report = office.drain().await;
     // Each was tried once, and with the fifth failure the breaker opened; the other registers went on.
+    assert_eq!(office.down(OFFICER).await, json!([]));
     assert_eq!(report.retried.len(), 5, "{report:?}");
     assert!(report.retried.iter().all(|(key, why)| key.contains(":entry:") && why.contains("503")));
     for case in &cases {
@@ -450,6 +459,12 @@ async fn a_register_that_is_down_blocks_its_own_checks_alone_until_it_is_back() 
     assert_eq!(office.shown("taxNumbers").await["state"], "closed");
     assert!(office.metrics().await.contains("propusk_register_up{register=\"borderCrossings\"} 0"));
     assert!(office.metrics().await.contains("propusk_register_up{register=\"taxNumbers\"} 1"));
+    let told = |waiting: u32| {
+        let since = json!(open.since);
+        json!([{ "register": register, "since": since, "retryAt": retry_at, "waiting": waiting }])
+    };
+    assert_eq!(office.down(OFFICER).await, told(5));
+    assert_eq!(office.down(PETERSBURG_OFFICER).await, told(0), "each unit counts its own");
 
     // While it is open nothing is sent: the jobs are put off, and no attempt is counted.
     let asked = office.simulator.asked(register);
@@ -483,6 +498,7 @@ async fn a_register_that_is_down_blocks_its_own_checks_alone_until_it_is_back() 
     assert_eq!((&shown["state"], &shown["waiting"]), (&json!("closed"), &json!(0)));
     assert!(office.metrics().await.contains("propusk_register_up{register=\"borderCrossings\"} 1"));
 }
+    assert_eq!(office.down(OFFICER).await, json!([]));
 
 #[actix_web::test]
 async fn of_many_processes_one_probes_a_register_that_is_half_open() {
@@ -510,6 +526,7 @@ async fn of_many_processes_one_probes_a_register_that_is_half_open() {
     assert_eq!(office.shown("taxNumbers").await["state"], "halfOpen");
 
     // Whoever took the probe and died holds it up for a minute, not for ever.
+    assert_eq!(only(office.down(OFFICER).await.as_array().unwrap().clone())["since"], json!(now));
     let case = office.checking("000").await;
     assert!(only(office.drain().await.later).0.contains(":taxNumber:"));
     office.app.advance(TimeDelta::minutes(2));

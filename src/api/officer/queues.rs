@@ -19,6 +19,7 @@ use super::super::extract::{
 };
 use super::super::page::{Page, PageQuery};
 use super::super::reading::{PurposeHeader, Read, Reading};
+use super::super::registers::{self, RegisterDownView};
 use super::super::views::{ApplicationView, text};
 use super::unit;
 use crate::app::App;
@@ -98,6 +99,8 @@ pub struct QueueList {
     /// The queues, in the unit's order.
     #[schema(max_items = 40)]
     pub items: Vec<QueueView>,
+    /// The registers that are down, by name; what waits for them goes on when they are back, or is answered by hand.
+    pub registers_down: Vec<RegisterDownView>,
 }
 
 /// A text in both languages.
@@ -323,7 +326,8 @@ fn changed() -> Error {
 
 /// List the queues
 ///
-/// Shows how much waits in each queue of the caller's unit. List, count, claim and metric use one predicate.
+/// Shows how much waits in each queue of the caller's unit, and which registers are down. List, count, claim and metric
+/// use one predicate. `GET /v1/registers` shows every register.
 #[utoipa::path(tag = "office", responses(
     (status = 200, description = "The queues.", body = QueueList)))]
 #[get("/v1/queues")]
@@ -336,6 +340,8 @@ pub async fn list_queues(
     let mut conn = app.db.conn().await?;
     let queues = queues::list(&mut conn, unit).await?;
     let counts = applications::count_queues(&mut conn, unit, &queues, app.clock.now()).await?;
+    let registers_down = registers::down(&app, &mut conn, unit).await?;
+    drop(conn);
     let items = queues
         .iter()
         .zip(counts)
@@ -348,7 +354,7 @@ pub async fn list_queues(
             links: QueueLinks::of(queue),
         })
         .collect();
-    Ok(listed(QueueList { items }, None))
+    Ok(listed(QueueList { items, registers_down }, None))
 }
 
 /// Read what a queue is
