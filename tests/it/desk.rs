@@ -9,7 +9,7 @@ use crate::support::app::{
     AUDITOR, MIGRANT, OFFICER, OTHER_OFFICER, OTHER_SENIOR, PASSWORD, PETERSBURG_OFFICER, Person,
     Reply, SENIOR, TestApp,
 };
-use crate::support::drive::{Case, fresh};
+use crate::support::drive::{Case, blocked_by, fresh};
 
 /// Gives `pointer code` of each error of a request that a rule refuses.
 #[track_caller]
@@ -161,6 +161,130 @@ async fn a_senior_officer_gives_a_held_application_to_a_colleague_and_four_eyes_
     let refused = app.command(promoted, &case.id, json!({ "command": "grant" })).await.expect(422);
     assert!(ruled(&refused).contains(&" four-eyes".to_owned()), "{}", refused.text());
     app.agree(&case).await;
+}
+
+/// Somebody who was made senior officer of his office meanwhile: his account is changed, and he has logged in anew.
+struct Promoted<'a> {
+    app: &'a TestApp,
+    person: Person,
+    token: String,
+}
+
+impl<'a> Promoted<'a> {
+    async fn make(app: &'a TestApp, person: Person) -> Self {
+        let role = Role::SeniorOfficer;
+        // By way of another office: what he did in this one stays his.
+        for (role, unit) in [(Role::Officer, "78"), (role, "77")] {
+            let moved = AccountChange::Moved { role, unit: Some(unit.into()) };
+            change_user(&app.app.db, &*app.app.clock, &person.email(), &moved).await.unwrap();
+        }
+        let login = json!({ "email": person.email(), "password": PASSWORD });
+        let session = app.post("/v1/session").json(login).send().await.expect(200).json();
+        assert_eq!(session["account"]["role"], "seniorOfficer", "{session}");
+        let token = session["accessToken"].as_str().unwrap().to_owned();
+        Self { app, person: Person { role, ..person }, token }
+    }
+
+    async fn command(&self, case: &Case, command: Value) -> Reply {
+        let version = self.app.version(&case.id).await;
+        let call = self.app.post(&case.path("/commands")).bearer(&self.token);
+        call.key(&fresh().to_string()).if_match(version).json(command).send().await
+    }
+
+    /// Tries the command by himself, when a colleague gave him the application, and when he was given many at once.
+    async fn is_no_second_pair_of_eyes(&self, case: &Case, command: &Value) {
+        for way in ["by himself", "reassigned", "reassigned in bulk"] {
+            match way {
+                "reassigned" => {
+                    let given = self.app.reassign(SENIOR, case, self.person).await;
+                    assert_eq!(given.expect(200).json()["claim"]["by"], json!(self.person.id()));
+                }
+                "reassigned in bulk" => {
+                    let release = self.app.delete(&case.path("/claim")).bearer(&self.token);
+                    let version = self.app.version(&case.id).await;
+                    release.if_match(version).send().await.expect(200);
+                    let mut body = bulk("reassign", &[case]);
+                    body["to"] = json!(self.person.id());
+                    let call = self.app.post("/v1/bulk").by(SENIOR).key(&fresh().to_string());
+                    let done = call.json(&body).send().await.expect(200).json();
+                    assert_eq!(done["items"][0]["status"], 200, "{done}");
+                }
+                _ => {}
+            }
+            let refused = self.command(case, command.clone()).await.expect(422);
+            assert_eq!(blocked_by(&refused), ["fourEyes"], "{way}: {command}");
+        }
+        let release = self.app.delete(&case.path("/claim")).bearer(&self.token);
+        release.if_match(self.app.version(&case.id).await).send().await.expect(200);
+    }
+}
+
+#[actix_web::test]
+async fn an_officer_made_senior_between_two_acts_does_not_decide_what_he_took_in_or_checked() {
+    let app = TestApp::spawn().await;
+    let case = app.checking(MIGRANT).await;
+    app.clear(&case.id).await;
+    // Another took this one in; of the checks he answered one.
+    let checked = app.submitted(crate::support::app::OTHER_MIGRANT).await;
+    app.command(SENIOR, &checked.id, json!({ "command": "accept" })).await.expect(200);
+    app.clear(&checked.id).await;
+    let promoted = Promoted::make(&app, OFFICER).await;
+    let grant = json!({ "command": "grant" });
+    let refuse = json!({ "command": "refuse", "grounds": ["G04"], "reason": "Forged." });
+    for case in [&case, &checked] {
+        promoted.is_no_second_pair_of_eyes(case, &grant).await;
+        promoted.is_no_second_pair_of_eyes(case, &refuse).await;
+    }
+    app.command(OTHER_OFFICER, &case.id, grant).await.expect(200);
+    // What others took in and checked is his to decide: he is a senior officer.
+    let theirs = app.in_force(crate::support::app::EMPLOYER).await;
+    let propose = json!({ "command": "proposeAnnulment", "grounds": ["G90"], "reason": "Asked." });
+    app.command(OTHER_OFFICER, &theirs.id, propose).await.expect(200);
+    promoted.command(&theirs, json!({ "command": "confirmAnnulment" })).await.expect(200);
+    for case in [&case, &checked, &theirs] {
+        app.agree(case).await;
+    }
+}
+
+#[actix_web::test]
+async fn an_officer_made_senior_between_two_acts_does_not_confirm_or_drop_what_he_proposed() {
+    let app = TestApp::spawn().await;
+    let case = app.in_force(MIGRANT).await;
+    let propose = json!({ "command": "proposeAnnulment", "grounds": ["G90"], "reason": "Asked." });
+    app.command(OTHER_OFFICER, &case.id, propose).await.expect(200);
+    let promoted = Promoted::make(&app, OTHER_OFFICER).await;
+    let drop = json!({ "command": "rejectAnnulment", "reason": "Mended." });
+    promoted.is_no_second_pair_of_eyes(&case, &json!({ "command": "confirmAnnulment" })).await;
+    promoted.is_no_second_pair_of_eyes(&case, &drop).await;
+    app.command(SENIOR, &case.id, drop).await.expect(200);
+    app.agree(&case).await;
+}
+
+#[actix_web::test]
+async fn an_officer_made_senior_between_two_acts_does_not_put_right_what_he_decided() {
+    let app = TestApp::spawn().await;
+    let refused = app.checking(MIGRANT).await;
+    let refuse = json!({ "command": "refuse", "grounds": ["G04"], "reason": "Forged." });
+    app.command(OTHER_OFFICER, &refused.id, refuse).await.expect(200);
+    let granted = app.granted(crate::support::app::EMPLOYER).await;
+    let promoted = Promoted::make(&app, OTHER_OFFICER).await;
+    let undo = json!({ "command": "undo", "reason": "A namesake." });
+    let reopen = json!({ "command": "reopen", "reason": "It is there.", "basis": "Complaint 12" });
+    let blocked = |reply: Reply| assert_eq!(blocked_by(&reply.expect(422)), ["fourEyes"]);
+    // What is over nobody holds, so nobody can be given it.
+    blocked(promoted.command(&refused, undo.clone()).await);
+    blocked(promoted.command(&refused, reopen).await);
+    let person = app.see(&granted.id).await["form"]["person"].clone();
+    let mut correct =
+        json!({ "command": "correct", "reason": "A letter.", "form": { "person": person } });
+    correct["form"]["person"]["givenName"] = json!("Рустем");
+    promoted.is_no_second_pair_of_eyes(&granted, &undo).await;
+    promoted.is_no_second_pair_of_eyes(&granted, &correct).await;
+    app.command(SENIOR, &granted.id, correct).await.expect(200);
+    app.command(SENIOR, &refused.id, undo).await.expect(200);
+    for case in [&refused, &granted] {
+        app.agree(case).await;
+    }
 }
 
 #[actix_web::test]
