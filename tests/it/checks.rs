@@ -197,6 +197,41 @@ fn grounds_are_listed_once_in_the_order_of_the_definition() {
     );
 }
 
+#[actix_web::test]
+async fn nobody_is_granted_a_permit_without_the_opinion_of_the_security_service() {
+    let app = TestApp::spawn().await;
+    let case = app.checking(MIGRANT).await;
+    app.clear(&case.id).await;
+    let record = async |outcome: &str, reason: Option<&str>| {
+        let mut body =
+            json!({ "command": "recordFinding", "check": "security", "outcome": outcome });
+        if let Some(reason) = reason {
+            body["reason"] = json!(reason);
+        }
+        let page = app.command(OFFICER, &case.id, body).await.expect(200).json();
+        let checks = page["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|one| one["id"] == "security").unwrap()
+    };
+    let grant = json!({ "command": "grant" });
+    // Silence is none.
+    for silent in ["noData", "timedOut", "error"] {
+        assert_eq!(record(silent, None).await["consequence"], "ask", "{silent}");
+        let refused = app.command(OTHER_OFFICER, &case.id, grant.clone()).await;
+        assert_eq!(crate::support::drive::blocked_by(&refused), ["checksClear"], "{silent}");
+    }
+    for (reason, ground) in [("threat", "G01"), ("extremism", "G02")] {
+        let found = record("hit", Some(reason)).await;
+        assert_eq!(found["consequence"], "refuse", "{reason}");
+        let seen = app.get(&case.path("")).by(OFFICER).send().await.expect(200).json();
+        let grounds = seen["supportedGrounds"].as_array().unwrap();
+        assert_eq!(grounds.iter().map(|one| &one["code"]).collect::<Vec<_>>(), [ground]);
+    }
+    let refused = app.command(OTHER_OFFICER, &case.id, grant).await;
+    assert_eq!(crate::support::drive::blocked_by(&refused), ["checksClear"]);
+    let refuse = json!({ "command": "refuse", "grounds": ["G02"], "reason": "The opinion." });
+    app.command(OTHER_OFFICER, &case.id, refuse).await.expect(200);
+}
+
 // ── What registers answer ────────────────────────────────────────────────────────────────────────────────────
 
 #[test]

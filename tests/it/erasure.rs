@@ -527,7 +527,7 @@ async fn what_is_open_is_not_erased_however_old() {
         assert!(!refused.facts.contains_key("possibleFrom"));
     }
     assert_eq!(erased(&office).await, BTreeSet::new());
-    assert_eq!(office.agreed(in_force).await.len(), 20);
+    assert_eq!(office.agreed(in_force).await.len(), 21);
 }
 
 #[tokio::test]

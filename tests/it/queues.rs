@@ -910,7 +910,7 @@ async fn a_row_shows_what_an_officer_decides_by_and_a_claim_says_why_it_is_that_
     });
     assert_eq!((&listed[0]["urgency"], &listed[0]["dueOn"]), (&urgency, &json!("2026-03-17")));
     assert_eq!(listed[0]["work"], "checks");
-    assert_eq!(listed[0]["openChecks"].as_array().unwrap().len(), 7);
+    assert_eq!(listed[0]["openChecks"].as_array().unwrap().len(), 8);
     assert_eq!(listed[1]["claim"], Value::Null);
     let ban =
         listed[1]["openChecks"].as_array().unwrap().iter().find(|one| one["id"] == "entryBan");

@@ -217,8 +217,10 @@ async fn registers_answer_at_once_and_the_decision_opens() {
         assert_eq!(office.shown(register).await["waiting"], 0);
         assert_eq!(office.breaker(register).await.unwrap().last_ok_at, Some(office.app.now()));
     }
-    let finding = json!({ "command": "recordFinding", "check": "passport", "outcome": "clear" });
-    office.app.command(OFFICER, &case.id, finding).await.expect(200);
+    for check in ["passport", "security"] {
+        let finding = json!({ "command": "recordFinding", "check": check, "outcome": "clear" });
+        office.app.command(OFFICER, &case.id, finding).await.expect(200);
+    }
     office.app.command(OTHER_OFFICER, &case.id, json!({ "command": "grant" })).await.expect(200);
 
     let metrics = office.metrics().await;
