@@ -367,7 +367,7 @@ pub struct CorrectRequest {
     #[validate(length(min = 1, max = 300))]
     #[schema(min_length = 1, max_length = 300, example = "Notarised translation 77-1234")]
     pub basis: Option<String>,
-    /// The sections to replace, each whole: `person`, `passport`, `occupation`.
+    /// The sections to replace, each whole: `person`, `passport`, `occupation`, `contact`.
     #[validate(nested)]
     pub form: FormBody,
 }

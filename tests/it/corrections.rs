@@ -375,7 +375,8 @@ async fn corrected(
 ) -> Reply {
     let mut form = app.see(&case.id).await["form"].clone();
     let sections = form.as_object_mut().unwrap();
-    sections.retain(|name, _| ["person", "passport", "occupation"].contains(&name.as_str()));
+    sections
+        .retain(|name, _| ["person", "passport", "occupation", "contact"].contains(&name.as_str()));
     change(&mut form);
     let mut command = json!({ "command": "correct", "reason": "A letter was lost.", "form": form });
     if let Some(basis) = basis {
@@ -425,6 +426,66 @@ async fn a_misspelt_name_is_corrected_in_the_form_the_permit_and_the_list() {
         ])
     );
     assert_eq!(app.mails(&case.id).await.last().unwrap(), "corrected");
+}
+
+#[actix_web::test]
+async fn a_mistyped_address_is_corrected_and_the_letter_about_it_goes_to_the_right_one() {
+    let app = TestApp::spawn().await;
+    let case = app.granted(MIGRANT).await;
+    app.drain().await;
+    let mistyped = |form: &mut Value| form["contact"]["email"] = json!("rustam@example");
+    let reply = corrected(&app, SENIOR, &case, None, mistyped).await;
+    assert_eq!(misfits(&reply), ["/form/contact/email invalid-email"]);
+    let reply = corrected(&app, SENIOR, &case, None, |form| {
+        form["contact"]["email"] = json!("rustam.karimov@example.org");
+        form["contact"]["phone"] = json!("+79161234567");
+    });
+    let seen = reply.await.expect(200).json();
+    assert_eq!(seen["form"]["contact"]["email"], "rustam.karimov@example.org");
+    let events = app.agreed(&case.id).await;
+    let changed = events.last().unwrap().changes.iter().find_map(|change| match change {
+        Change::FormReplaced { changed, .. } => Some(json!(changed)),
+        _ => None,
+    });
+    assert_eq!(
+        changed.unwrap(),
+        json!([
+            { "field": "contact.email", "before": "rustam@example.org",
+              "after": "rustam.karimov@example.org" },
+            { "field": "contact.phone", "before": null, "after": "+79161234567" },
+        ])
+    );
+    app.advance(TimeDelta::minutes(1));
+    app.drain().await;
+    let sent = "SELECT message, recipient FROM messages WHERE application_id::text = $1 \
+                AND status = 'sent' ORDER BY at DESC LIMIT 2";
+    let rows = app.sql().await.query(sent, &[&case.id]).await.unwrap();
+    let sent: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let to = |message: &str, address: &str| (message.to_owned(), address.to_owned());
+    assert_eq!(
+        sent,
+        [to("corrected", "rustam.karimov@example.org"), to("decided", "rustam@example.org")]
+    );
+}
+
+#[actix_web::test]
+async fn what_is_misspelt_is_corrected_while_an_annulment_is_proposed_and_the_proposal_stands() {
+    let app = TestApp::spawn().await;
+    let case = app.in_force(MIGRANT).await;
+    let propose = json!({ "command": "proposeAnnulment", "grounds": ["G90"], "reason": "Asked." });
+    app.command(OFFICER, &case.id, propose).await.expect(200);
+    let before = app.see(&case.id).await;
+    let reply = corrected(&app, SENIOR, &case, None, |form| {
+        form["person"]["familyName"] = json!("Каримоф");
+        form["contact"]["email"] = json!("rustam.karimov@example.org");
+    });
+    let seen = reply.await.expect(200).json();
+    assert_eq!(seen["permit"]["holderName"], "Каримоф Рустам Алишерович");
+    for same in ["state", "proposal", "decision"] {
+        assert_eq!(seen[same], before[same], "{same}");
+    }
+    app.command(SENIOR, &case.id, json!({ "command": "confirmAnnulment" })).await.expect(200);
+    app.agreed(&case.id).await;
 }
 
 #[actix_web::test]

@@ -73,6 +73,7 @@ const BOTH: &[Move] = &[
     ("intakeRefused", "reopen", SENIOR, "submitted"),
     ("ready", "correct", SENIOR, "ready"),
     ("inForce", "correct", SENIOR, "inForce"),
+    ("annulmentProposed", "correct", SENIOR, "annulmentProposed"),
     ("annulled", "courtOrder", SENIOR, "inForce"),
     // From `withdrawn` the guards say where to: see the test of what was taken back.
 ];

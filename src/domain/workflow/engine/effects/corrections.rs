@@ -8,7 +8,7 @@ use crate::domain::workflow::command::Command;
 use crate::domain::workflow::definition::CommandName;
 
 /// The sections that can be put right after the decision.
-const CORRECTABLE: [&str; 3] = ["person", "passport", "occupation"];
+const CORRECTABLE: [&str; 4] = ["person", "passport", "occupation", "contact"];
 
 /// The fields that say who the person is: not changed without a basis.
 const IDENTITY: [&str; 2] = ["person.birthDate", "person.citizenship"];
