@@ -41,10 +41,13 @@ const STATES: [&str; 5] =
 const REFUSALS: [&str; 5] =
     ["NotFound", "Forbidden", "WrongState", "RuleRefused", "ClaimedByAnother"];
 
+const ANSWERS: [&str; 4] = ["first", "changed", "repeated", "late"];
+
 #[tokio::test]
-async fn random_commands_of_random_people_leave_rows_that_equal_their_events() {
+async fn random_commands_of_people_and_answers_of_registers_leave_rows_that_equal_their_events() {
     let mut states = BTreeSet::new();
     let mut refusals = BTreeSet::new();
+    let mut answers = BTreeSet::new();
     for seed in 4..10 {
         let walk = walk(seed, 300).await;
         let owner = walk.office.owner().await;
@@ -66,7 +69,9 @@ async fn random_commands_of_random_people_leave_rows_that_equal_their_events() {
         assert!(events > 120, "too little happened with seed {seed}: {events} events");
         states.extend(walk.states);
         refusals.extend(walk.refusals);
-        let about = STATES.iter().all(|state| states.contains(*state))
+        answers.extend(walk.answers);
+        let about = answers.len() == ANSWERS.len()
+            && STATES.iter().all(|state| states.contains(*state))
             && REFUSALS.iter().all(|code| refusals.contains(*code));
         if seed > 4 && about {
             break;
@@ -77,6 +82,9 @@ async fn random_commands_of_random_people_leave_rows_that_equal_their_events() {
     }
     for code in REFUSALS {
         assert!(refusals.contains(code), "{code} never happened: {refusals:?}");
+    }
+    for answer in ANSWERS {
+        assert!(answers.contains(answer), "no answer was {answer}: {answers:?}");
     }
 }
 

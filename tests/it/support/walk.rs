@@ -1,11 +1,12 @@
 //! Random commands by random people on random days, through the door, on several applications at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
-use propusk::casework::Ask;
+use propusk::casework::{Answered, Ask, RegisterAnswer};
 use propusk::clock::{Clock, FixedClock};
 use propusk::domain::actor::Actor;
+use propusk::domain::checks::Outcome;
 use propusk::domain::fee::{Money, Payment, Uin};
 use propusk::domain::queue::Queue;
 use propusk::domain::workflow::command::Command;
@@ -47,6 +48,10 @@ pub struct Walk {
     pub effects: usize,
     /// The codes of the refusals.
     pub refusals: BTreeSet<String>,
+    /// What became of the answers of registers: `first`, `changed`, `repeated` or `late`.
+    pub answers: BTreeSet<&'static str>,
+    /// The last answer of a register about each application.
+    said: BTreeMap<Uuid, RegisterAnswer>,
     /// Those that are not over.
     pub under_way: Vec<Uuid>,
 }
@@ -63,6 +68,8 @@ impl Walk {
             states: BTreeSet::new(),
             effects: 0,
             refusals: BTreeSet::new(),
+            answers: BTreeSet::new(),
+            said: BTreeMap::new(),
             under_way: Vec::new(),
         }
     }
@@ -81,6 +88,7 @@ impl Walk {
             1..=4 => self.lease(id).await,
             5 => self.write_draft(id).await,
             6 | 7 => self.pay(id).await,
+            8 | 9 => self.answer(id).await,
             _ => self.command(id).await,
         };
         match done {
@@ -195,6 +203,48 @@ impl Walk {
         self.office.casework.receive(&payment).await.map(drop)
     }
 
+    /// Has a register answer: for the first time or against what it said before; what it said already; to a question that
+    /// was asked anew meanwhile, or about what is over.
+    async fn answer(&mut self, under_way: Uuid) -> Result<()> {
+        let over = self.dice.below(8) == 0;
+        let id = if over { *self.dice.one_of(&self.all) } else { under_way };
+        let now = self.office.now(id).await.application;
+        let definition = self.office.rules.definition(&now.track, now.workflow_version).unwrap();
+        let asked: Vec<_> =
+            definition.checks.iter().filter(|rule| rule.register().is_some()).collect();
+        let rule = *self.dice.one_of(&asked);
+        let known = now.checks.iter().find(|check| check.id == rule.id);
+        let outcomes =
+            [Outcome::Clear, Outcome::Clear, Outcome::Hit, Outcome::NoData, Outcome::TimedOut];
+        let outcome = *self.dice.one_of(&outcomes);
+        let coded = outcome == Outcome::Hit && self.dice.below(2) == 0;
+        let mut answer = RegisterAnswer {
+            register: rule.register().unwrap().to_owned(),
+            check: rule.id.clone(),
+            round: known.map_or(1, |check| check.round),
+            outcome,
+            reason: coded.then(|| self.dice.one_of(&rule.reasons).id.clone()),
+            note: (self.dice.below(2) == 0).then(|| "said".to_owned()),
+            digest: Some(format!("{:02x}", self.dice.below(3)).repeat(32)),
+        };
+        if let Some(said) = self.said.get(&id)
+            && self.dice.below(3) == 0
+        {
+            answer.clone_from(said);
+        }
+        let had = now.checks.iter().find(|check| check.id == answer.check);
+        let had = had.is_some_and(|check| check.finding.is_some());
+        let became = match self.office.casework.answer_register(id, &answer).await? {
+            Answered::Taken if had => "changed",
+            Answered::Taken => "first",
+            Answered::Known => "repeated",
+            Answered::TooLate => "late",
+        };
+        self.answers.insert(became);
+        self.said.insert(id, answer);
+        Ok(())
+    }
+
     /// Gives a command: mostly one that the engine offers to somebody, now and then any to anybody.
     async fn command(&self, id: Uuid) -> Result<()> {
         let actor = match self.dice.below(7) {
@@ -226,7 +276,6 @@ impl Walk {
         if let Command::RecordFinding { check, outcome, .. } = &mut command
             && !now.checks.is_empty()
         {
-            use propusk::domain::checks::Outcome;
             check.clone_from(&self.dice.one_of(&now.checks).id);
             let outcomes = [Outcome::Clear, Outcome::Clear, Outcome::Clear, Outcome::Hit];
             *outcome = *self.dice.one_of(&outcomes);
