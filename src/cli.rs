@@ -421,7 +421,11 @@ async fn migrate(file: &ConfigFile) -> Result<(), Failure> {
     for name in &added {
         println!("registered {name}");
     }
-    if names.is_empty() && added.is_empty() {
+    let indexed = migrate::index(url).await?;
+    if indexed > 0 {
+        println!("indexed {indexed} applications for the search");
+    }
+    if names.is_empty() && added.is_empty() && indexed == 0 {
         println!("nothing to migrate");
     }
     Ok(())

@@ -153,6 +153,10 @@ async fn bring_up_to_date(url: &str, began: Instant) -> Result<()> {
     for name in migrate::register(url, &rules, &SystemClock, auth::OPERATOR).await? {
         say(began, &format!("registered {name}"));
     }
+    let indexed = migrate::index(url).await?;
+    if indexed > 0 {
+        say(began, &format!("indexed {indexed} applications for the search"));
+    }
     Ok(())
 }
 

@@ -12,12 +12,15 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::events::PlainEvent;
 use super::rule_files::LOCK;
-use super::{accounts, definitions, rule_files};
+use super::{accounts, definitions, rule_files, search};
 use crate::clock::Clock;
 use crate::domain::rules::Rulebook;
 use crate::error::{Error, Result};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+
+/// How many applications are given the words of the search at a time.
+const INDEXED_AT_A_TIME: i64 = 500;
 
 /// Runs the pending migrations on the database of `url`, each in a transaction, and gives their names.
 ///
@@ -79,6 +82,17 @@ pub async fn register(
         .await
         .map_err(|error| Error::internal("cannot register the rules", error))?;
     Ok(added)
+}
+
+/// Gives words to the applications on the migrated database of `url` that officers could not find yet: SQL cannot spell
+/// names as the domain does, so no migration can. Gives how many there were.
+///
+/// `url` must be the owner's. The service may run meanwhile.
+///
+/// # Errors
+/// [`Error::Corrupt`] when a form does not decode; [`Error::Internal`] when the database fails. What was indexed stays.
+pub async fn index(url: &str) -> Result<usize> {
+    search::index_missing(&mut connect(url).await?, INDEXED_AT_A_TIME).await
 }
 
 /// Names the rules that are not registered as they are.

@@ -231,4 +231,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     events,
     log_leaves,
     register_requests,
+    application_words,
 );

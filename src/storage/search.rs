@@ -1,21 +1,25 @@
 //! Finds applications of a unit by what an officer typed: one statement over the words that each is kept under.
 //!
 //! The words are written with the application, by [`super::applications::apply`]. A draft has none, nor has what was
-//! erased.
+//! erased. What was handed in before there were words gets them by [`index_missing`].
 
 use chrono::{DateTime, Utc};
-use diesel::QueryResult;
+use diesel::dsl::{exists, not};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
-use diesel_async::RunQueryDsl;
+use diesel::sql_types::{Array, BigInt, Text, Uuid as SqlUuid};
+use diesel::{BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, QueryResult};
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::applications::SummaryRow;
 use super::applications::queue::{SummaryType, walk_summary};
+use super::schema::{application_words as w, applications as a};
 use super::{Conn, query_failed};
-use crate::domain::lookup::Lookup;
-use crate::error::Result;
+use crate::domain::form::Form;
+use crate::domain::lookup::{self, Lookup};
+use crate::error::{Error, Result};
 
 /// What sorts after every word that begins with a word: no character is higher.
 const HIGHEST: char = '\u{10ffff}';
@@ -48,6 +52,66 @@ pub async fn list(
         permit: lookup.permit.as_ref().map(ToString::to_string),
     };
     statement.load(conn).await.map_err(|error| query_failed("search::list", error))
+}
+
+/// Gives words to the applications that were handed in and have none, so many at a time; gives how many got some.
+///
+/// Each batch is a transaction that keeps its applications from changing meanwhile, so that the words are those of the
+/// form as it is. Whoever is interrupted begins again with what is left.
+///
+/// # Errors
+/// [`Error::Corrupt`] when a form does not decode; [`Error::Internal`] when the database fails.
+pub async fn index_missing(conn: &mut AsyncPgConnection, batch: i64) -> Result<usize> {
+    let (mut indexed, mut after) = (0, Uuid::nil());
+    loop {
+        let work = async |conn: &mut AsyncPgConnection| {
+            let lacking: Vec<(Uuid, String, Value)> = a::table
+                .filter(a::submitted_at.is_not_null().and(a::erased_at.is_null()))
+                .filter(not(exists(w::table.filter(w::application_id.eq(a::id)))))
+                .filter(a::id.gt(after))
+                .order(a::id)
+                .limit(batch)
+                .select((a::id, a::unit_code, a::form))
+                .for_share()
+                .load(conn)
+                .await?;
+            let last = lacking.last().map(|(id, ..)| *id);
+            let (mut units, mut words, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+            let mut found = 0;
+            for (id, unit, form) in lacking {
+                let Ok(form) = serde_json::from_value::<Form>(form) else {
+                    let (table, column) = ("applications", "form");
+                    return Ok(Err(Error::Corrupt { table, column, row: id.to_string() }));
+                };
+                let own = lookup::words(&form);
+                found += usize::from(!own.is_empty());
+                for word in own {
+                    units.push(unit.clone());
+                    words.push(word);
+                    ids.push(id);
+                }
+            }
+            diesel::sql_query(
+                "INSERT INTO application_words (unit_code, word, application_id) \
+                 SELECT * FROM unnest($1, $2, $3) ON CONFLICT DO NOTHING",
+            )
+            .bind::<Array<Text>, _>(units)
+            .bind::<Array<Text>, _>(words)
+            .bind::<Array<SqlUuid>, _>(ids)
+            .execute(conn)
+            .await?;
+            Ok(Ok((last, found)))
+        };
+        let done: std::result::Result<Result<_>, diesel::result::Error> =
+            conn.transaction(work).await;
+        let (last, found) =
+            done.map_err(|error| query_failed("search::index_missing", error))??;
+        indexed += found;
+        match last {
+            Some(last) => after = last,
+            None => return Ok(indexed),
+        }
+    }
 }
 
 struct List<'a> {

@@ -1,9 +1,11 @@
 //! Officers find what was handed in to their unit, by what stands on the paper before them, and nothing else.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use chrono::TimeDelta;
 use propusk::casework::erasure::{Reason, Whose};
+use propusk::storage::{migrate, search};
 use serde_json::{Value, json};
 
 use crate::support::app::{
@@ -195,4 +197,54 @@ async fn a_form_that_changes_after_handing_in_is_found_under_what_it_says_now() 
     desk.app.pay(&case.id).await;
     desk.app.command(OFFICER, &case.id, json!({ "command": "accept" })).await.expect(200);
     assert_eq!(words().await.len(), 4);
+}
+
+#[actix_web::test]
+async fn what_was_handed_in_before_there_was_a_search_is_found_after_migrating() {
+    let desk = Desk { app: TestApp::spawn().await };
+    let app = &desk.app;
+    let mut cases = Vec::new();
+    for number in 0..5 {
+        let name = ["Юсупов", "Хамид", "Юсуфович"];
+        cases.push(desk.handed_in(EMPLOYER, name, &format!("FA500000{number}")).await);
+    }
+    app.draft_with(MIGRANT, "patent", desk.form(["Юсупов", "Карим", "Х"], "FA5000009")).await;
+    let erased = desk.handed_in(OTHER_MIGRANT, ["Юсупов", "Анвар", "Х"], "FA5000008").await;
+    app.command(OTHER_MIGRANT, &erased.id, json!({ "command": "withdraw" })).await.expect(200);
+    let sql = app.sql().await;
+    // Its term is over long after.
+    app.advance(TimeDelta::days(365 * 8));
+    let reason = Reason::Request { basis: "order 7", role: "operator" };
+    app.app.casework.erase(Whose::Application(erased.id.parse().unwrap()), reason).await.unwrap();
+
+    let words = async || -> Vec<(String, String)> {
+        let words = "SELECT application_id::text, unit_code || ' ' || word FROM application_words \
+                     ORDER BY 1, 2";
+        let rows = sql.query(words, &[]).await.unwrap();
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    };
+    let written = words().await;
+    let forget = "DELETE FROM application_words WHERE application_id::text <> $1";
+    assert_eq!(sql.execute(forget, &[&cases[0].id]).await.unwrap(), 16);
+    assert_eq!(desk.find(OFFICER, "Yusupov").await, [cases[0].id.as_str()]);
+
+    // In batches that do not come out even, as the migration does with more of them.
+    let mut owner = migrate::connect(app.database.url()).await.unwrap();
+    assert_eq!(search::index_missing(&mut owner, 3).await.unwrap(), 4);
+    assert_eq!(words().await, written, "the same as the door writes, and none of drafts");
+    assert_eq!(desk.find(OFFICER, "Yusupov").await.len(), 5);
+    assert_eq!(search::index_missing(&mut owner, 3).await.unwrap(), 0);
+
+    sql.execute(forget, &[&cases[0].id]).await.unwrap();
+    let told = || {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_propusk"));
+        let process = process.arg("migrate").env_clear().env("DATABASE_URL", app.database.url());
+        let output = process.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(told(), "indexed 4 applications for the search\n");
+    assert_eq!(words().await, written);
+    assert_eq!(told(), "nothing to migrate\n");
+    assert_eq!(words().await, written);
 }
