@@ -83,6 +83,15 @@ pub struct AnswerMessage {
     pub note: Option<String>,
 }
 
+impl AnswerMessage {
+    /// Gives the SHA-256 of what it says, outcome and reason: the same for two answers that only word it otherwise.
+    #[must_use]
+    pub fn meaning(&self) -> String {
+        let outcome = Outcome::from(self.outcome);
+        digest(format!("{} {}", outcome.name(), self.reason.as_deref().unwrap_or("")).as_bytes())
+    }
+}
+
 fn is_code(text: &str) -> Result<(), ValidationError> {
     let camel = text.starts_with(|first: char| first.is_ascii_lowercase())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -134,6 +143,12 @@ mod tests {
         ] {
             assert_eq!(read(wrong.as_bytes()), None, "{wrong}");
         }
+        let worded = AnswerMessage { note: None, ..answer.clone() };
+        assert_eq!(worded.meaning(), answer.meaning());
+        let other = AnswerMessage { reason: None, ..answer.clone() };
+        assert_ne!(other.meaning(), answer.meaning());
+        let clear = AnswerMessage { outcome: AnswerOutcome::Clear, ..answer.clone() };
+        assert_ne!(clear.meaning(), answer.meaning());
         assert!(digest(b"").starts_with("e3b0c44298fc1c14"));
     }
 }

@@ -1,7 +1,8 @@
 //! Takes answers of registers into applications, whichever way they come, and remembers what came of them.
 //!
 //! An answer comes at once or by a callback, twice, late, or against what was answered before. Whatever happens to it is
-//! written down: it counts, it is known, or it is ignored with an event that says so. Once a request was answered, only
+//! written down: it counts, it is known, or it is ignored with an event that says so. An answer is known by what it says,
+//! outcome and reason: a register that says the same in other words leaves no event. Once a request was answered, only
 //! a hit can change that: who was found to be clear may turn out not to be, but a hit does not go away by itself.
 
 use serde_json::json;
@@ -74,7 +75,8 @@ impl Reception {
         let event = || self.ignored(&request, answer, digest);
         let mut conn = self.db.conn().await?;
         let (outcome, now) = (answer.outcome.into(), self.clock.now());
-        match registers::begin_answer(&mut conn, id, outcome, digest, now).await? {
+        let meaning = answer.meaning();
+        match registers::begin_answer(&mut conn, id, outcome, &meaning, now).await? {
             Begun::Yes => {}
             Begun::Known => return Ok(Some(Arrival::Known)),
             Begun::Settled => {
@@ -92,7 +94,7 @@ impl Reception {
             Answered::TooLate => (Arrival::Ignored, Some(event())),
         };
         let used = event.is_none();
-        registers::end_answer(&mut conn, id, digest, used, event.as_ref()).await?;
+        registers::end_answer(&mut conn, id, &meaning, used, event.as_ref()).await?;
         Ok(Some(arrival))
     }
 

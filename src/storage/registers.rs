@@ -476,9 +476,9 @@ pub enum Begun {
 /// Makes an answer the one that counts of its request, before it is taken into the application; [`end_answer`] says what
 /// came of that.
 ///
-/// The first answer counts, and after it only a hit. Of two that come at the same time the row lets one through: the
-/// application would keep whichever came last. Whoever began and did not end within a minute is gone. Two statements at
-/// the most.
+/// `meaning` tells answers apart: it is the digest of what one says. The first answer counts, and after it only a hit. Of
+/// two that come at the same time the row lets one through: the application would keep whichever came last. Whoever began
+/// and did not end within a minute is gone. Two statements at the most.
 ///
 /// # Errors
 /// [`Error::Internal`] when the database fails.
@@ -486,12 +486,12 @@ pub async fn begin_answer(
     conn: &mut AsyncPgConnection,
     id: Uuid,
     outcome: Outcome,
-    digest: &str,
+    meaning: &str,
     now: DateTime<Utc>,
 ) -> Result<Begun> {
     let failed = |error| query_failed("registers::begin_answer", error);
     let hit = Outcome::Hit;
-    let same = q::outcome.eq(outcome.name()).and(q::digest.eq(digest));
+    let same = q::outcome.eq(outcome.name()).and(q::digest.eq(meaning));
     let gone = q::used.is_not_null().or(q::answered_at.le(now - TAKING));
     let worse = q::outcome.ne(hit.name()).and(gone);
     let unfinished = same.and(q::used.is_null());
@@ -503,7 +503,7 @@ pub async fn begin_answer(
         .set((
             q::status.eq(Status::Answered.name()),
             q::outcome.eq(outcome.name()),
-            q::digest.eq(digest),
+            q::digest.eq(meaning),
             q::answered_at.eq(now),
             q::used.eq(None::<bool>),
         ))
@@ -519,7 +519,7 @@ pub async fn begin_answer(
         .first(conn)
         .await
         .map_err(failed)?;
-    let known = before.as_deref() == Some(outcome.name()) && kept.as_deref() == Some(digest);
+    let known = before.as_deref() == Some(outcome.name()) && kept.as_deref() == Some(meaning);
     let against = outcome == hit && before.as_deref() != Some(hit.name());
     Ok(match used {
         Some(_) if known => Begun::Known,
@@ -536,12 +536,12 @@ pub async fn begin_answer(
 pub async fn end_answer(
     conn: &mut AsyncPgConnection,
     id: Uuid,
-    digest: &str,
+    meaning: &str,
     used: bool,
     event: Option<&PlainEvent>,
 ) -> Result<()> {
     let work = async |conn: &mut AsyncPgConnection| {
-        diesel::update(q::table.filter(q::id.eq(id).and(q::digest.eq(digest))))
+        diesel::update(q::table.filter(q::id.eq(id).and(q::digest.eq(meaning))))
             .set((q::used.eq(used), q::last_error.eq(None::<String>)))
             .execute(conn)
             .await?;

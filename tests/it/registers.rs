@@ -441,9 +441,9 @@ async fn a_register_that_is_down_blocks_its_own_checks_alone_until_it_is_back() 
     for _ in 0..5 {
         cases.push(office.checking("000").await);
     }
+    assert_eq!(office.down(OFFICER).await, json!([]));
     let report = office.drain().await;
     // Each was tried once, and with the fifth failure the breaker opened; the other registers went on.
-    assert_eq!(office.down(OFFICER).await, json!([]));
     assert_eq!(report.retried.len(), 5, "{report:?}");
     assert!(report.retried.iter().all(|(key, why)| key.contains(":entry:") && why.contains("503")));
     for case in &cases {
@@ -459,14 +459,14 @@ async fn a_register_that_is_down_blocks_its_own_checks_alone_until_it_is_back() 
     let shown = office.shown(register).await;
     assert_eq!((&shown["state"], &shown["waiting"]), (&json!("open"), &json!(5)));
     assert_eq!(office.shown("taxNumbers").await["state"], "closed");
-    assert!(office.metrics().await.contains("propusk_register_up{register=\"borderCrossings\"} 0"));
-    assert!(office.metrics().await.contains("propusk_register_up{register=\"taxNumbers\"} 1"));
     let told = |waiting: u32| {
         let since = json!(open.since);
         json!([{ "register": register, "since": since, "retryAt": retry_at, "waiting": waiting }])
     };
     assert_eq!(office.down(OFFICER).await, told(5));
     assert_eq!(office.down(PETERSBURG_OFFICER).await, told(0), "each unit counts its own");
+    assert!(office.metrics().await.contains("propusk_register_up{register=\"borderCrossings\"} 0"));
+    assert!(office.metrics().await.contains("propusk_register_up{register=\"taxNumbers\"} 1"));
 
     // While it is open nothing is sent: the jobs are put off, and no attempt is counted.
     let asked = office.simulator.asked(register);
@@ -498,9 +498,9 @@ async fn a_register_that_is_down_blocks_its_own_checks_alone_until_it_is_back() 
     assert_eq!((closed.state, closed.failures), (BreakerState::Closed, 0));
     let shown = office.shown(register).await;
     assert_eq!((&shown["state"], &shown["waiting"]), (&json!("closed"), &json!(0)));
+    assert_eq!(office.down(OFFICER).await, json!([]));
     assert!(office.metrics().await.contains("propusk_register_up{register=\"borderCrossings\"} 1"));
 }
-    assert_eq!(office.down(OFFICER).await, json!([]));
 
 #[actix_web::test]
 async fn of_many_processes_one_probes_a_register_that_is_half_open() {
@@ -526,9 +526,9 @@ async fn of_many_processes_one_probes_a_register_that_is_half_open() {
     let half_open = office.breaker("taxNumbers").await.unwrap();
     assert_eq!(half_open.state, BreakerState::HalfOpen);
     assert_eq!(office.shown("taxNumbers").await["state"], "halfOpen");
+    assert_eq!(only(office.down(OFFICER).await.as_array().unwrap().clone())["since"], json!(now));
 
     // Whoever took the probe and died holds it up for a minute, not for ever.
-    assert_eq!(only(office.down(OFFICER).await.as_array().unwrap().clone())["since"], json!(now));
     let case = office.checking("000").await;
     assert!(only(office.drain().await.later).0.contains(":taxNumber:"));
     office.app.advance(TimeDelta::minutes(2));
@@ -645,6 +645,43 @@ async fn an_answer_that_is_too_late_is_recorded_and_ignored() {
     office.app.command(OFFICER, &case.id, finding).await.expect(200);
     office.drain().await;
     assert_eq!(office.simulator.asked("taxNumbers"), asked);
+}
+
+#[actix_web::test]
+async fn the_same_answer_in_other_words_is_known_and_leaves_no_event() {
+    let office = Office::open().await;
+    let case = office.checking("911").await;
+    office.drain().await;
+    let before = office.app.written().await;
+    let say = async |register: &str, mut body: Value| {
+        let id = office.request(&case, register).await.id.to_string();
+        body["requestId"] = json!(id);
+        // As another program would write it: the bytes are not those of before.
+        let body = format!(" {} ", serde_json::to_string_pretty(&body).unwrap());
+        office.call_back(register, &id, KEY, &body).await.expect(200).json()["outcome"].clone()
+    };
+    let same = json!({ "outcome": "hit", "reason": "noEntry" });
+    assert_eq!(say("borderCrossings", same).await, "known");
+    for note in ["Нет въезда.", "Въезда нет; запрос 2."] {
+        let worded = json!({ "outcome": "hit", "reason": "noEntry", "note": note });
+        assert_eq!(say("borderCrossings", worded).await, "known");
+        let worded = json!({ "outcome": "clear", "note": note });
+        assert_eq!(say("taxNumbers", worded).await, "known");
+    }
+    assert_eq!(office.app.written().await, before, "nothing was written");
+    // Another reason is another answer.
+    let other = json!({ "outcome": "hit", "reason": "purposeNotWork" });
+    assert_eq!(say("borderCrossings", other).await, "ignored");
+    assert_eq!(office.ignored(&case).await, 1);
+
+    // The same holds of what came too late.
+    office.app.command(MIGRANT, &case.id, json!({ "command": "withdraw" })).await.expect(200);
+    let late = json!({ "outcome": "hit", "reason": "illness" });
+    assert_eq!(say("medicalCertificates", late).await, "ignored");
+    assert_eq!(office.ignored(&case).await, 2);
+    let worded = json!({ "outcome": "hit", "reason": "illness", "note": "Справка 7." });
+    assert_eq!(say("medicalCertificates", worded).await, "known");
+    assert_eq!(office.ignored(&case).await, 2);
 }
 
 #[actix_web::test]

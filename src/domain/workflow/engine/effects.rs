@@ -469,15 +469,7 @@ impl<'c> Draft<'_, 'c> {
         } else {
             officer_may_answer(rule, &known, &finding)?;
         }
-        // What was set aside stays so when a register only says the same again.
-        let aside = known.overridden.filter(|_| {
-            finding.answered_by.is_none()
-                && known.finding.is_some_and(|had| says_the_same(&had, &finding))
-        });
-        self.change(Change::FindingRecorded { check: check.clone(), finding })?;
-        aside.map_or(Ok(()), |overridden| {
-            self.change(Change::FindingOverridden { check: check.clone(), overridden })
-        })
+        self.change(Change::FindingRecorded { check: check.clone(), finding })
     }
 
     fn override_finding(&mut self) -> Result<(), Rejection> {
@@ -741,7 +733,7 @@ fn reason_fits(rule: &CheckRule, finding: &Finding) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Tells whether two findings say the same, whoever says it.
+/// Tells whether two findings say the same, whoever says it, and in whichever words.
 fn says_the_same(one: &Finding, other: &Finding) -> bool {
     one.outcome == other.outcome && one.reason == other.reason
 }
@@ -764,7 +756,8 @@ fn officer_may_answer(rule: &CheckRule, known: &Check, new: &Finding) -> Result<
     )]))
 }
 
-/// A register answers its own checks, once for all. What it says against the applicant always counts; it never clears
+/// A register answers its own checks, once for all: the same outcome for the same reason is no other answer, whatever its
+/// note and its bytes, and what was set aside stays so. What it says against the applicant always counts; it never clears
 /// what an officer holds against him, and that it did not answer takes the place of no answer.
 fn register_may_answer(
     rule: &CheckRule,
@@ -783,8 +776,8 @@ fn register_may_answer(
         }]));
     }
     let Some(had) = &known.finding else { return Ok(()) };
-    if had.answered_by.is_none() && had.digest == new.digest && says_the_same(had, new) {
-        return blocked(ALREADY_ANSWERED, "This very answer was taken before.");
+    if had.answered_by.is_none() && says_the_same(had, new) {
+        return blocked(ALREADY_ANSWERED, "This answer was taken before.");
     }
     let silent = |finding: &Finding| matches!(finding.outcome, Outcome::Error | Outcome::TimedOut);
     if silent(new) && !silent(had) {

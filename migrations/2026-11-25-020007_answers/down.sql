@@ -1,0 +1,1 @@
+COMMENT ON COLUMN register_requests.digest IS NULL;
