@@ -645,6 +645,8 @@ async fn a_hundred_officers_work_a_thousand_applications_exactly_once_while_leas
 async fn nobody_is_given_what_a_colleague_has_to_decide() {
     let app = TestApp::spawn().await;
     let case = app.checking(MIGRANT).await;
+    let held = app.put(&case.path("/claim")).by(OFFICER).if_match(app.version(&case.id).await);
+    assert_eq!(held.send().await.expect(200).json()["claim"]["by"], OFFICER.id().to_string());
     app.clear(&case.id).await;
     let decisions = "/v1/queues/decision";
     let claim = |person| app.post(&format!("{decisions}/claims")).by(person).key("next").send();
@@ -654,7 +656,9 @@ async fn nobody_is_given_what_a_colleague_has_to_decide() {
         assert_eq!(listed["items"].as_array().unwrap().len(), 1, "the list is the whole queue");
         listed["items"][0]["barred"].clone()
     };
-    // He took it in and checked it.
+    // He took it in and checked it; his lease ended with the last answer, lest his colleague waits for it.
+    let seen = app.get(&case.path("")).by(OTHER_OFFICER).send().await.expect(200).json();
+    assert_eq!(seen["claim"], Value::Null);
     assert_eq!(barred(OFFICER).await, true);
     claim(OFFICER).await.expect(204);
     assert_eq!(barred(OTHER_OFFICER).await, false);
@@ -662,7 +666,7 @@ async fn nobody_is_given_what_a_colleague_has_to_decide() {
     let own = app.get("/v1/applications").by(MIGRANT).send().await.expect(200).json();
     assert_eq!(own["items"][0]["barred"], Value::Null);
 
-    // Who booked the money does not hand over, and a check that is asked anew is anybody's again.
+    // A check that is asked anew is anybody's again.
     app.command(
         OTHER_OFFICER,
         &case.id,
@@ -670,7 +674,8 @@ async fn nobody_is_given_what_a_colleague_has_to_decide() {
     )
     .await
     .expect(200);
-    app.delete(&case.path("/claim")).by(OTHER_OFFICER).send().await;
+    let free = app.delete(&case.path("/claim")).by(OTHER_OFFICER);
+    free.if_match(app.version(&case.id).await).send().await.expect(200);
     let checks = app.post("/v1/queues/checks/claims").by(OFFICER).key("again").send().await;
     assert_eq!(checks.expect(200).json()["id"], case.id.as_str());
 }

@@ -653,7 +653,7 @@ fn the_holders_work_renews_the_lease_and_nobody_elses_does() {
     case.take(case.claim(&anna).unwrap());
     let first = case.application.claim.clone().unwrap().until;
     case.now += chrono::TimeDelta::minutes(20);
-    let finding = finding(&check, propusk::domain::checks::Outcome::Clear);
+    let finding = finding(&check, propusk::domain::checks::Outcome::NoData);
     case.give(&finding, &anna);
     let second = case.application.claim.clone().unwrap().until;
     assert_eq!(second - first, chrono::TimeDelta::minutes(20));

@@ -452,6 +452,13 @@ fn open_checks(application: &Application, context: &Context<'_>) -> Vec<String> 
     application.checks.iter().filter(|one| !clear(one)).map(|one| one.id.clone()).collect()
 }
 
+/// Tells whether every check is clear and four eyes leave the decision to others than this account.
+fn is_done_with(application: &Application, by: Uuid, context: &Context<'_>) -> bool {
+    Work::of(application, context) == Some(Work::Decision)
+        && open_checks(application, context).is_empty()
+        && barred(application, Work::Decision, context).contains(&by)
+}
+
 /// Gives the accounts that four eyes keep from every decision that `work` is there for.
 fn barred(application: &Application, work: Work, context: &Context<'_>) -> Vec<Uuid> {
     // What a check still has to answer is not decided yet, and whoever took it in may go on checking.

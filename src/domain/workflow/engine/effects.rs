@@ -663,7 +663,8 @@ impl<'c> Draft<'_, 'c> {
         }
     }
 
-    /// A lease ends with the state it was taken in; its holder's work in the state renews it.
+    /// A lease ends with the state it was taken in, and when its holder has checked all that he may not decide; his work
+    /// in the state renews it.
     fn lease(&mut self, moved: bool) -> Result<(), Rejection> {
         let Some(claim) = &self.after.claim else { return Ok(()) };
         if moved {
@@ -671,6 +672,9 @@ impl<'c> Draft<'_, 'c> {
         }
         let (by, queue) = (claim.by, claim.queue.clone());
         if self.event.actor.account() == Some(by) {
+            if super::is_done_with(&self.after, by, self.context) {
+                return self.change(Change::ClaimReleased);
+            }
             let until = self.context.now + self.context.lease;
             self.change(Change::Claimed { by, until, queue })?;
         }
