@@ -1,10 +1,9 @@
-//! The figures of a unit: what is under way, what was decided and how fast, who holds what. Answered from indexes, but
-//! for the few rows that somebody holds.
+//! The figures of a unit: what is under way, what was decided and how fast, who holds what. Answered from indexes alone.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{BigInt, Date, Double, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Date, Integer, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{QueryResult, Queryable};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -28,7 +27,7 @@ pub struct UnderWayRow {
 }
 
 /// What was decided; for one track, or for all where it names none.
-#[derive(Debug, Clone, Queryable)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DecidedRow {
     /// The track.
     pub track: Option<String>,
@@ -36,7 +35,7 @@ pub struct DecidedRow {
     pub decided: i64,
     /// How many of them by their statutory date.
     pub in_time: i64,
-    /// Half of them took at most so many working days.
+    /// Half of them took at most so many working days: the least number of days of which that is true.
     pub median: f64,
     /// Nine in ten of them took at most so many.
     pub ninth_decile: f64,
@@ -104,10 +103,54 @@ pub async fn load(conn: &mut Conn, span: &Span<'_>) -> Result<Workload> {
     let failed = |error| query_failed("workload::load", error);
     Ok(Workload {
         under_way: UnderWay(*span).load(conn).await.map_err(failed)?,
-        decided: Decided(*span).load(conn).await.map_err(failed)?,
+        decided: summed(&Decided(*span).load(conn).await.map_err(failed)?),
         ended: Ended(*span).load(conn).await.map_err(failed)?,
         holders: Holders(*span).load(conn).await.map_err(failed)?,
     })
+}
+
+/// What took one number of working days on one track.
+#[derive(Debug, Clone, Queryable)]
+struct TookRow {
+    track: String,
+    days: i32,
+    decided: i64,
+    in_time: i64,
+}
+
+/// Sums up by track, and after all tracks in total. The rows are in order of track and days.
+fn summed(rows: &[TookRow]) -> Vec<DecidedRow> {
+    let mut decided: Vec<DecidedRow> = rows
+        .chunk_by(|one, other| one.track == other.track)
+        .map(|of_track| sum(Some(&of_track[0].track), of_track))
+        .collect();
+    if !rows.is_empty() {
+        let mut all = rows.to_vec();
+        all.sort_by_key(|row| row.days);
+        decided.push(sum(None, &all));
+    }
+    decided
+}
+
+/// Sums up what is in order of days.
+fn sum(track: Option<&String>, rows: &[TookRow]) -> DecidedRow {
+    let decided = rows.iter().map(|row| row.decided).sum();
+    // The least number of days in which so many tenths of all were decided.
+    let quantile = |tenths: i64| {
+        let mut so_far = 0;
+        let reached = rows.iter().find(|row| {
+            so_far += row.decided;
+            so_far * 10 >= decided * tenths
+        });
+        reached.map_or(0.0, |row| f64::from(row.days))
+    };
+    DecidedRow {
+        track: track.cloned(),
+        decided,
+        in_time: rows.iter().map(|row| row.in_time).sum(),
+        median: quantile(5),
+        ninth_decile: quantile(9),
+    }
 }
 
 macro_rules! statements {
@@ -126,7 +169,7 @@ macro_rules! statements {
 
 statements! {
     UnderWay -> (Text, BigInt, BigInt, BigInt, BigInt);
-    Decided -> (Nullable<Text>, BigInt, BigInt, Double, Double);
+    Decided -> (Text, Integer, BigInt, BigInt);
     Ended -> (Text, Text, BigInt);
     Holders -> (SqlUuid, Text, BigInt, BigInt);
 }
@@ -156,15 +199,13 @@ impl QueryFragment<Pg> for UnderWay<'_> {
 impl QueryFragment<Pg> for Decided<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "SELECT track, count(*), count(*) FILTER (WHERE decided_on <= due_on), \
-             percentile_disc(0.5) WITHIN GROUP (ORDER BY decided_in)::float8, \
-             percentile_disc(0.9) WITHIN GROUP (ORDER BY decided_in)::float8 FROM applications \
-             WHERE decided_on IS NOT NULL AND unit_code = ",
+            "SELECT track, decided_in, count(*), count(*) FILTER (WHERE decided_on <= due_on) \
+             FROM applications WHERE decided_on IS NOT NULL AND unit_code = ",
         );
         out.push_bind_param::<Text, str>(self.0.unit)?;
         out.push_sql(" AND decided_on >= ");
         out.push_bind_param::<Date, _>(&self.0.since)?;
-        out.push_sql(" GROUP BY GROUPING SETS ((track), ()) HAVING count(*) > 0");
+        out.push_sql(" GROUP BY track, decided_in ORDER BY track COLLATE \"C\", decided_in");
         Ok(())
     }
 }
@@ -195,5 +236,36 @@ impl QueryFragment<Pg> for Holders<'_> {
         out.push_bind_param::<Text, str>(self.0.unit)?;
         out.push_sql(" GROUP BY o.id ORDER BY 3 DESC, o.name, o.id");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn took(track: &str, days: i32, decided: i64, in_time: i64) -> TookRow {
+        TookRow { track: track.to_owned(), days, decided, in_time }
+    }
+
+    #[test]
+    fn days_are_those_in_which_a_half_and_nine_tenths_were_decided() {
+        let rows =
+            [took("a", 2, 1, 1), took("a", 7, 1, 1), took("b", 3, 8, 8), took("b", 12, 2, 0)];
+        let of = |track: Option<&str>, decided, in_time, median, ninth_decile| DecidedRow {
+            track: track.map(str::to_owned),
+            decided,
+            in_time,
+            median,
+            ninth_decile,
+        };
+        assert_eq!(
+            summed(&rows),
+            [
+                of(Some("a"), 2, 2, 2.0, 7.0),
+                of(Some("b"), 10, 8, 3.0, 12.0),
+                of(None, 12, 10, 3.0, 12.0),
+            ]
+        );
+        assert_eq!(summed(&[]), []);
     }
 }
