@@ -73,9 +73,11 @@ impl Db {
     pub fn new(options: &DbOptions) -> Result<Self> {
         let statements = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&statements);
-        // Session settings travel with the first statement: one round trip for each new connection.
+        // Session settings travel with the first statement: one round trip for each new connection. Our statements take
+        // milliseconds: to start workers or a compiler for one takes longer than the statement.
         let setup = format!(
-            "SET ROLE {SERVICE_ROLE}; SET statement_timeout = {}; SET lock_timeout = {}; SET TIME ZONE 'UTC'",
+            "SET ROLE {SERVICE_ROLE}; SET statement_timeout = {}; SET lock_timeout = {}; SET TIME ZONE 'UTC'; \
+             SET max_parallel_workers_per_gather = 0; SET jit = off",
             options.statement_timeout.as_millis(),
             options.statement_timeout.as_millis() / 2,
         );
