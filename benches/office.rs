@@ -1,14 +1,17 @@
 //! What the officer's day costs: `cargo bench --bench office`, with `OFFICE_APPLICATIONS=20000` for a small one.
 //!
-//! A private PostgreSQL in target/bench-office, filled with 1,000,000 applications of which a fifth are open, half of all
-//! in one unit; rows as the service writes them, put in by SQL. Prints, for that unit, the median and the 95th percentile of
-//! the time of each statement as the service sends it (client and server on one machine), and then the plans.
+//! A private PostgreSQL in target/bench-office, filled with 1,000,000 applications of which a fifth are open, two fifths of
+//! all in one unit; rows as the service writes them, put in by SQL. Prints, for that unit, the median and the 95th
+//! percentile of the time of each statement as the service sends it (client and server on one machine, one connection),
+//! then how many claims a second many connections make, and then the plans. With `OFFICE_KEEP=1` a database that is there
+//! is measured again as it is, but for new migrations.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use propusk::app::App;
@@ -20,10 +23,10 @@ use propusk::demo::postgres::{PostgresOptions, PrivatePostgres};
 use propusk::domain::actor::{Actor, Role};
 use propusk::domain::identity::name;
 use propusk::domain::lookup::Lookup;
-use propusk::domain::queue::{Filter, Queue};
-use propusk::storage::applications::{self, ClaimNext, Narrow};
+use propusk::domain::queue::{Filter, Queue, Work};
+use propusk::storage::applications::{self, ClaimNext, Claimed, Holder, Narrow, Place};
 use propusk::storage::workload::{self, Span};
-use propusk::storage::{Conn, migrate, queues, search};
+use propusk::storage::{Conn, Db, DbOptions, migrate, queues, search};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
@@ -32,44 +35,27 @@ const TOKEN_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
     -----END PRIVATE KEY-----\n";
 
-/// The unit that has half of all.
+/// The unit that has two fifths of all.
 const UNIT: &str = "77";
 
 /// How often each statement is timed.
 const ROUNDS: usize = 60;
 
-const FAMILIES: [&str; 16] = [
-    "Абдуллаев",
-    "Юсупов",
-    "Рахимов",
-    "Исмоилов",
-    "Тошматов",
-    "Холматов",
-    "Эргашев",
-    "Мирзаев",
-    "Турсунов",
-    "Хакимов",
-    "Каримов",
-    "Саидов",
-    "Умаров",
-    "Норматов",
-    "Бозоров",
-    "Жўраев",
-];
-const GIVEN: [&str; 12] = [
-    "Азиз",
-    "Рустам",
-    "Жамшид",
-    "Хуршид",
-    "Алишер",
-    "Гулнора",
-    "Дилноза",
-    "Шахзод",
-    "Улуғбек",
-    "Нодира",
-    "Фаррух",
-    "Зарина",
-];
+/// How many officers the unit gets: as many as claim at one instant.
+const OFFICERS: usize = 64;
+
+/// Beginnings of family names, the most frequent first.
+const STEMS: &str = "Карим Рахим Юсуп Абдуллаев:а Исмоил Саид Холмат Тошмат Эргаш Мирза Турсун Хаким Умар Нормат Бозор \
+    Жўра Ахмед Хасан Алим Назар Шариф Собир Рустам Содик Махмуд Усмон Ибрагим Хамид Рашид Юлдаш Мамат Султон Ашур Раджаб \
+    Хусейн Азим Давлат Камол Одил Пулат Курбон Тохир Якуб Зокир Насрулла Бобо Файзулл Гафур Латиф Мурод Нуриддин Орип \
+    Сатторов:а Тилло Ходжа Шукур Эшон Аминов:а Бекмурод Васик Джабор Ёкуб Зафар Иком Кадыр Лутфулл Мелик Неъмат Ортик \
+    Примкул Равшан Сафар Таир Уктам Фозил Хайдар Чори Шомурод Эльмурод Игамберди";
+const ENDINGS: [&str; 5] = ["ов:а", "беков:а", "жонов:а", "зода", "бердиев:а"];
+const MEN: &str = "Рустам Азиз Алишер Шахзод Жамшид Хуршид Улуғбек Фаррух Бахтиёр Дилшод Ойбек Санжар Отабек Бекзод Шерзод \
+    Акмал Жасур Икром Камол Лазиз Мансур Нодир Олим Равшан Сардор Тимур Умид Фирдавс Хасан Хусан Элёр Ёкуб Абдулла \
+    Бобур Вали Гайрат Зафар Исломбек Карим Мирзо";
+const WOMEN: &str = "Гулнора Дилноза Нодира Зарина Мадина Шахноза Феруза Нигора Малика Севара Лола Умида Гулчехра Барно \
+    Дилфуза Зухра Камола Мунира Наргиза Озода";
 
 fn main() {
     let many = std::env::var("OFFICE_APPLICATIONS").ok().and_then(|text| text.parse().ok());
@@ -97,8 +83,10 @@ fn app(url: &str, dir: &Path) -> App {
 
 async fn measure(many: i64) {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/bench-office");
-    let _ = propusk::demo::postgres::remove(&dir).await;
-    let _ = std::fs::remove_dir_all(&dir);
+    if std::env::var_os("OFFICE_KEEP").is_none() {
+        let _ = propusk::demo::postgres::remove(&dir).await;
+        let _ = std::fs::remove_dir_all(&dir);
+    }
     let mut options = PostgresOptions::durable(&dir);
     options.settings = [
         ("shared_buffers", "512MB"),
@@ -111,62 +99,137 @@ async fn measure(many: i64) {
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let server = PrivatePostgres::start(&options, &|_| ()).await.unwrap();
-    server.ensure_database("bench").await.unwrap();
+    let new = server.ensure_database("bench").await.unwrap();
     let url = server.url("bench");
     migrate::run(&url).await.unwrap();
     let built = app(&url, &dir);
-    people::settle(&built, &url).await.unwrap();
-    let rules = propusk::app::rules(None).unwrap();
-    migrate::register(&url, &rules, &SystemClock, "operator").await.unwrap();
     let sql = connect(&url).await;
-    let began = Instant::now();
-    fill(&sql, many).await;
-    println!("{many} applications in {:.0} s", began.elapsed().as_secs_f64());
+    if new {
+        people::settle(&built, &url).await.unwrap();
+        let rules = propusk::app::rules(None).unwrap();
+        migrate::register(&url, &rules, &SystemClock, "operator").await.unwrap();
+        let began = Instant::now();
+        fill(&sql, many).await;
+        println!("{many} applications in {:.0} s", began.elapsed().as_secs_f64());
+    }
     let counted = "SELECT count(*) FILTER (WHERE work IS NOT NULL), count(*) FILTER (WHERE work IS NOT NULL \
-         AND unit_code = $1), count(*) FILTER (WHERE unit_code = $1) FROM applications";
+         AND unit_code = $1), count(*) FILTER (WHERE unit_code = $1), count(*) FROM applications";
     let row = sql.query_one(counted, &[&UNIT]).await.unwrap();
     println!(
-        "{} wait for an office, {} of them in the unit measured, which has {} in all",
+        "{} applications, {} wait for an office, {} of them in the unit measured, which has {} in all",
+        row.get::<_, i64>(3),
         row.get::<_, i64>(0),
         row.get::<_, i64>(1),
         row.get::<_, i64>(2)
     );
-    println!("\n| what | median ms | p95 ms |\n|---|---|---|");
-    let officer = sql
-        .query_one(
-            "SELECT id::text FROM accounts WHERE role = 'officer' AND unit_code = $1 LIMIT 1",
+    let officers: Vec<Uuid> = sql
+        .query(
+            "SELECT id::text FROM accounts WHERE role = 'officer' AND unit_code = $1 ORDER BY id",
             &[&UNIT],
         )
         .await
         .unwrap()
-        .get::<_, String>(0)
-        .parse()
-        .unwrap();
-    let asked = operations();
+        .iter()
+        .map(|row| row.get::<_, String>(0).parse().unwrap())
+        .collect();
+    let asked = operations(&mut built.db.conn().await.unwrap(), officers[0]).await;
+    println!("\n| what | least ms | median ms | p95 ms |\n|---|---|---|---|");
     for one in &asked {
         let mut times = Vec::new();
         let mut conn = built.db.conn().await.unwrap();
+        release(&sql).await;
         for _ in 0..ROUNDS {
             let began = Instant::now();
-            one.run(&mut conn, officer).await;
-            times.push(began.elapsed().as_secs_f64() * 1000.0);
+            one.run(&mut conn, officers[0]).await;
+            times.push(began.elapsed());
         }
-        times.sort_by(f64::total_cmp);
-        println!(
-            "| {} | {:.2} | {:.2} |",
-            one.name(),
-            times[times.len() / 2],
-            times[times.len() * 95 / 100]
-        );
+        println!("| {} | {} |", one.name(), quantiles(&mut times));
     }
-    plans(&sql, &url, &dir, officer, &asked).await;
+    println!(
+        "\n| claiming at once | claims | a second | least ms | median ms | p95 ms | p99 ms |\n|---|---|---|---|---|---|---|"
+    );
+    for at_once in [1, 16, OFFICERS] {
+        for queue in ["checks", "all (custom: no filter)"] {
+            race(&url, &sql, &officers, at_once, queue).await;
+        }
+    }
+    plans(&sql, &url, &dir, officers[0], &asked).await;
     server.stop().await.unwrap();
+}
+
+/// The least, the median and the 95th percentile in milliseconds. The least tells what a statement costs when nothing
+/// else runs on the machine.
+fn quantiles(times: &mut [Duration]) -> String {
+    times.sort();
+    let at = |percent: usize| times[times.len() * percent / 100].as_secs_f64() * 1000.0;
+    format!("{:.2} | {:.2} | {:.2}", at(0), at(50), at(95))
+}
+
+// ── At once ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// Ends the leases that measuring has left behind: an office holds as many as it has officers, not thousands.
+async fn release(sql: &Client) {
+    sql.batch_execute(
+        "UPDATE applications SET claimed_by = NULL, claimed_until = NULL, claimed_from = NULL \
+         WHERE claimed_by IS NOT NULL AND version > 9",
+    )
+    .await
+    .unwrap();
+}
+
+/// How many are claimed by all together.
+const RACE: usize = 960;
+
+/// Claims from one queue on many connections at once, each with an officer of its own, and sees to it that each claim got
+/// an application of its own, with its lease and its event.
+async fn race(url: &str, sql: &Client, officers: &[Uuid], at_once: usize, queue: &str) {
+    let db = Db::new(&DbOptions {
+        url: url.to_owned(),
+        pool_size: at_once,
+        wait: Duration::from_secs(60),
+        statement_timeout: Duration::from_secs(10),
+    })
+    .unwrap();
+    let claim = Asked::Claim(
+        Queue::default_named(queue).unwrap_or_else(|| custom(queue, Filter::default())),
+    );
+    release(sql).await;
+    let before = SystemClock.now();
+    let began = Instant::now();
+    let each = officers[..at_once].iter().map(async |officer| {
+        let mut conn = db.conn().await.unwrap();
+        let mut claims = Vec::new();
+        for _ in 0..RACE / at_once {
+            let began = Instant::now();
+            let got = claim.run(&mut conn, *officer).await;
+            claims.push((began.elapsed(), got.unwrap()));
+        }
+        claims
+    });
+    let claims: Vec<(Duration, Uuid)> =
+        futures_util::future::join_all(each).await.into_iter().flatten().collect();
+    let took = began.elapsed().as_secs_f64();
+    let apart: BTreeSet<Uuid> = claims.iter().map(|(_, id)| *id).collect();
+    assert_eq!(apart.len(), claims.len(), "an application was given to two");
+    let text = "SELECT count(*), count(DISTINCT e.application_id) FROM events e \
+         JOIN applications a ON a.id = e.application_id AND a.claimed_by = e.actor_id AND a.version = e.seq \
+         WHERE e.at >= $1::text::timestamptz";
+    let row = sql.query_one(text, &[&before.to_rfc3339()]).await.unwrap();
+    let stored = (row.get::<_, i64>(0), row.get::<_, i64>(1));
+    let all = i64::try_from(claims.len()).unwrap();
+    assert_eq!(stored, (all, all), "a claim has no lease or no event, or two");
+    let mut times: Vec<Duration> = claims.iter().map(|(time, _)| *time).collect();
+    let quantiles = quantiles(&mut times);
+    let last = times[times.len() * 99 / 100].as_secs_f64() * 1000.0;
+    let name = queue.split(' ').next().unwrap_or_default();
+    let speed = times.len() as f64 / took;
+    println!("| {at_once} from {name} | {all} | {speed:.0} | {quantiles} | {last:.2} |");
 }
 
 // ── What is asked ────────────────────────────────────────────────────────────────────────────────────────────
 
 enum Asked {
-    List(Queue),
+    List { what: &'static str, queue: Queue, narrow: Narrow, after: Option<Place> },
     Count(Vec<Queue>),
     Claim(Queue),
     Search(&'static str),
@@ -178,34 +241,108 @@ fn custom(name: &str, filter: Filter) -> Queue {
     Queue { name: name.to_owned(), title: [].into(), position: 0, filter, version: 1 }
 }
 
-fn operations() -> Vec<Asked> {
+/// Queues that a unit may set: what is hard about each is in its name.
+fn customs() -> Vec<Queue> {
     let checks = |check: &str| Filter { check: vec![check.to_owned()], ..Filter::default() };
+    let state = |state: &str| Filter { state: vec![state.to_owned()], ..Filter::default() };
+    vec![
+        custom("bans (custom: a check open in many)", checks("entryBan")),
+        custom("rare (custom: a check open in few)", checks("securityOpinion")),
+        custom("never (custom: a check open in none)", checks("localCheck")),
+        custom("nothing (custom: a state without any)", state("lapsed")),
+        custom("old (custom: by age)", Filter { min_age_days: Some(13), ..Filter::default() }),
+        custom(
+            "highly-qualified (custom: a track with few)",
+            Filter { track: vec!["highly-qualified-specialist".to_owned()], ..Filter::default() },
+        ),
+        custom(
+            "in-time (custom: not overdue)",
+            Filter { overdue: Some(false), ..Filter::default() },
+        ),
+        custom(
+            "late-rare (custom: overdue with a check open in few)",
+            Filter { overdue: Some(true), work: vec![Work::Checks], ..checks("securityOpinion") },
+        ),
+        custom("all (custom: no filter)", Filter::default()),
+    ]
+}
+
+async fn operations(conn: &mut Conn, officer: Uuid) -> Vec<Asked> {
     let mut own: Vec<Queue> =
         Queue::defaults().into_iter().filter(Queue::holds_applications).collect();
-    own.push(custom("bans (custom: a check)", checks("entryBan")));
-    own.push(custom("rare (custom: a check open in few)", checks("securityOpinion")));
-    own.push(custom(
-        "nothing (custom: a state without any)",
-        Filter { state: vec!["lapsed".to_owned()], ..Filter::default() },
-    ));
-    own.push(custom("all (custom: no filter)", Filter::default()));
+    own.extend(customs());
     let mut all = vec![Asked::FindQueue];
-    all.extend(own.iter().cloned().map(Asked::List));
+    let list = |what, queue: &Queue, narrow, after| Asked::List {
+        what,
+        queue: queue.clone(),
+        narrow,
+        after,
+    };
+    all.extend(own.iter().map(|queue| list("first page", queue, Narrow::default(), None)));
+    for queue in own.iter().filter(|queue| matches!(queue.filter.works().len(), 7)) {
+        if let Some(after) = far(conn, queue).await {
+            all.push(list("page 100", queue, Narrow::default(), Some(after)));
+        }
+    }
+    let everything = custom("all", Filter::default());
+    let narrow = |what, narrow| list(what, &everything, narrow, None);
+    let any = Narrow::default;
+    all.extend([
+        narrow("what nobody holds", Narrow { holder: Some(Holder::Nobody), ..any() }),
+        narrow("the caller's own", Narrow { holder: Some(Holder::Account(officer)), ..any() }),
+        narrow(
+            "a check open in few",
+            Narrow { check: Some("securityOpinion".to_owned()), ..any() },
+        ),
+        narrow("a state without any", Narrow { state: Some("lapsed".to_owned()), ..any() }),
+        narrow(
+            "a track with few",
+            Narrow { track: Some("highly-qualified-specialist".to_owned()), ..any() },
+        ),
+        narrow("what is overdue", Narrow { overdue: Some(true), ..any() }),
+        narrow("what was put first", Narrow { expedited: Some(true), ..any() }),
+    ]);
     all.extend(own.iter().cloned().map(|queue| Asked::Count(vec![queue])));
     all.push(Asked::Count(Queue::defaults()));
     all.extend(own.into_iter().map(Asked::Claim));
     all.extend(
-        ["yu", "каримов", "karim rus", "жураев улугбек", "FA0000123", "fa00", "петров"]
-            .map(Asked::Search),
+        [
+            "yu",
+            "каримов",
+            "karim rus",
+            "rustam karim",
+            "каримов улугбек",
+            "карим зухра шариф",
+            "karimova zulfiya",
+            "каримов рустам игамбердиев",
+            "рустамов каримович умаров",
+            "FA0000123",
+            "fa00",
+            "fa00 karim",
+            "петров",
+        ]
+        .map(Asked::Search),
     );
     all.push(Asked::Workload);
     all
 }
 
+/// Leafs through 99 pages.
+async fn far(conn: &mut Conn, queue: &Queue) -> Option<Place> {
+    let mut after = None;
+    for _ in 0..99 {
+        let narrow = Narrow::default();
+        let now = SystemClock.now();
+        let page = applications::list_queue(conn, UNIT, queue, &narrow, now, after, 20);
+        after = Some(page.await.unwrap().last()?.place().unwrap());
+    }
+    after
+}
+
 impl Asked {
     fn name(&self) -> String {
         match self {
-            Self::List(queue) => format!("first page of {}", queue.name),
+            Self::List { what, queue, .. } => format!("{what} of {}", queue.name),
             Self::Count(queues) => match queues.as_slice() {
                 [queue] => format!("count of {}", queue.name),
                 _ => "count of all default queues, as GET /v1/queues".to_owned(),
@@ -217,12 +354,12 @@ impl Asked {
         }
     }
 
-    async fn run(&self, conn: &mut Conn, officer: Uuid) {
+    /// Asks once; gives what was claimed.
+    async fn run(&self, conn: &mut Conn, officer: Uuid) -> Option<Uuid> {
         let now = SystemClock.now();
         match self {
-            Self::List(queue) => {
-                let narrow = Narrow::default();
-                applications::list_queue(conn, UNIT, queue, &narrow, now, None, 21).await.unwrap();
+            Self::List { queue, narrow, after, .. } => {
+                applications::list_queue(conn, UNIT, queue, narrow, now, *after, 21).await.unwrap();
             }
             Self::Count(queues) => {
                 applications::count_queues(conn, UNIT, queues, now).await.unwrap();
@@ -244,7 +381,10 @@ impl Asked {
                     salt: SystemClock.salt(),
                     key: (&key, &[7; 32]),
                 };
-                applications::claim_next(conn, &ask).await.unwrap();
+                return match applications::claim_next(conn, &ask).await.unwrap() {
+                    Claimed::Application { id, .. } => Some(id),
+                    Claimed::Nothing | Claimed::KeyUsed => None,
+                };
             }
             Self::Search(typed) => {
                 let lookup = Lookup::parse(typed).unwrap();
@@ -268,36 +408,86 @@ impl Asked {
                 queues::find(conn, UNIT, "intake").await.unwrap();
             }
         }
+        None
     }
 }
 
 // ── The rows ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Fills the tables: a fifth open, spread over the kinds of work; the others decided within the last two years.
-async fn fill(sql: &Client, many: i64) {
-    let mut names = String::new();
-    for family in FAMILIES {
-        for given in GIVEN {
-            let full = format!("{family} {given}");
-            let keys: Vec<String> = name::keys(&full).into_iter().collect();
-            let comma = if names.is_empty() { "" } else { ", " };
-            names.push_str(&format!("{comma}('{full}', '{{{}}}'::text[])", keys.join(",")));
+/// Names by kind, each in its rank, with the words that a search finds it under.
+fn names() -> String {
+    let mut all: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for stem in STEMS.split_whitespace() {
+        for ending in ENDINGS {
+            let whole =
+                if stem.contains(':') { stem.to_owned() } else { format!("{stem}{ending}") };
+            let (man, woman) = whole.split_once(':').map_or_else(
+                || (whole.clone(), whole.clone()),
+                |(man, end)| (man.to_owned(), format!("{man}{end}")),
+            );
+            all.entry("family m").or_default().push(man);
+            all.entry("family f").or_default().push(woman);
+            if stem.contains(':') {
+                break;
+            }
         }
     }
+    all.insert("given m", MEN.split_whitespace().map(str::to_owned).collect());
+    all.insert("given f", WOMEN.split_whitespace().map(str::to_owned).collect());
+    let patronymics = |end: &str| MEN.split_whitespace().map(|man| format!("{man}{end}")).collect();
+    all.insert("patronymic m", patronymics("ович"));
+    all.insert("patronymic f", patronymics("овна"));
+    let mut rows = Vec::new();
+    for (kind, names) in &all {
+        for (rank, name) in names.iter().enumerate() {
+            let keys: Vec<String> = name::keys(name).into_iter().collect();
+            rows.push(format!("('{kind}', {rank}, '{name}', '{{{}}}'::text[])", keys.join(",")));
+        }
+    }
+    rows.join(", ")
+}
+
+/// Fills the tables: a fifth open, spread over the kinds of work; the others decided within the last two years. Every
+/// other person is called as few others are, one in fifty Каримов. Indexes are made after the rows.
+async fn fill(sql: &Client, many: i64) {
     let now: DateTime<Utc> = SystemClock.now();
     sql.batch_execute(&format!(
-        "CREATE TEMP TABLE names AS SELECT row_number() OVER () - 1 AS n, v.* FROM (VALUES {names}) AS v(name, keys); \
+        "SET session_replication_role = replica; SET work_mem = '256MB'; SET maintenance_work_mem = '1GB'; \
+         SET synchronous_commit = off; \
+         CREATE TEMP TABLE names AS SELECT * FROM (VALUES {names}) AS v(kind, rank, name, keys); \
+         CREATE TEMP TABLE kinds AS SELECT kind, count(*) AS many FROM names GROUP BY kind; \
          CREATE TEMP TABLE offices AS SELECT row_number() OVER (ORDER BY code) - 1 AS n, code FROM units \
            WHERE code <> '{UNIT}'; \
-         CREATE TEMP TABLE made AS \
-         SELECT n, gen_random_uuid() AS id, \
-           CASE WHEN hashint8(n) % 2 = 0 OR (SELECT count(*) FROM offices) = 0 THEN '{UNIT}' \
-             ELSE (SELECT code FROM offices o WHERE o.n = s.n % (SELECT count(*) FROM offices)) END AS unit, \
+         INSERT INTO accounts (id, email, name, role, unit_code, password_hash, created_at) \
+           SELECT gen_random_uuid(), 'officer-' || n || '@bench.example', 'Officer ' || n, 'officer', '{UNIT}', '', now() \
+           FROM generate_series(1, {OFFICERS}) AS n; \
+         CREATE TEMP TABLE rolled AS \
+         SELECT n, gen_random_uuid() AS id, abs(hashint8(n * 13)::bigint) AS dice, \
+           CASE WHEN abs(hashint8(n)::bigint) % 5 < 2 THEN '{UNIT}' ELSE (SELECT code FROM offices o \
+             WHERE o.n = s.n % (SELECT count(*) FROM offices)) END AS unit, \
            CASE WHEN n % 5 = 0 THEN (ARRAY['intake','intake','checks','checks','checks','registers','registers', \
              'registers','decision','decision','payment','handover','annulment','paused'])[1 + (n / 5) % 14] \
-             ELSE 'closed' END AS kind, \
-           abs(hashint8(n * 7)) % (SELECT count(*) FROM names) AS named, abs(hashint8(n * 13)) AS dice \
-         FROM generate_series(0, {many} - 1) AS s(n); ANALYZE made;"
+             WHEN abs(hashint8(n * 17)::bigint) % 9 = 0 THEN 'withdrawn' \
+             WHEN abs(hashint8(n * 17)::bigint) % 9 < 3 THEN 'refused' ELSE 'inForce' END AS kind, \
+           CASE WHEN abs(hashint8(n * 19)::bigint) % 5 = 0 THEN ' f' ELSE ' m' END AS sex \
+         FROM generate_series(0, {many} - 1) AS s(n); ANALYZE rolled; \
+         CREATE TEMP TABLE made AS SELECT r.*, f.name || ' ' || g.name || coalesce(' ' || p.name, '') AS name, \
+           f.keys || g.keys || coalesce(p.keys, '{{}}') AS keys, \
+           jsonb_strip_nulls(jsonb_build_object('familyName', f.name, 'givenName', g.name, 'patronymic', p.name)) AS person \
+         FROM (SELECT *, 'family' || sex AS fk, 'given' || sex AS gk, 'patronymic' || sex AS pk, \
+             abs(hashint8(n * 7)::bigint) / 2147483649.0 AS u, abs(hashint8(n * 11)::bigint) / 2147483649.0 AS v, \
+             abs(hashint8(n * 23)::bigint) / 2147483649.0 AS w FROM rolled) r \
+         JOIN names f ON f.kind = fk AND f.rank = floor((SELECT many FROM kinds WHERE kind = 'family m') * u ^ 1.6)::int \
+         JOIN names g ON g.kind = gk AND g.rank = floor((SELECT many FROM kinds k WHERE k.kind = gk) * v ^ 1.4)::int \
+         LEFT JOIN names p ON p.kind = pk AND p.rank = floor((SELECT many FROM kinds WHERE kind = 'patronymic m') \
+           * w ^ 1.4)::int AND r.dice % 3 > 0 \
+         ORDER BY n; ANALYZE made; \
+         CREATE TEMP TABLE later AS SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS made_by \
+           FROM pg_index WHERE indrelid IN ('applications'::regclass, 'checks'::regclass, 'application_words'::regclass) \
+           AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid); \
+         DO $$ DECLARE one record; BEGIN FOR one IN SELECT * FROM later LOOP \
+           EXECUTE 'DROP INDEX ' || one.name; END LOOP; END $$;",
+        names = names()
     ))
     .await
     .unwrap();
@@ -306,52 +496,61 @@ async fn fill(sql: &Client, many: i64) {
              version, created_at, work, state_since, submitted_at, due_on, standard_due_on, escalated_at, person_key, \
              person_name, birth_date, form, clock, decision, open_checks, expedited, notes, claimed_by, claimed_until, \
              claimed_from, decided_on, decided_in) \
-             SELECT m.id, 'B' || m.n, CASE WHEN dice % 50 = 0 THEN 'highly-qualified-specialist' ELSE 'patent' END, 1, \
+             SELECT m.id, 'B' || m.n, CASE WHEN dice % 50 = 0 AND kind <> 'payment' THEN 'highly-qualified-specialist' ELSE 'patent' END, 1, \
              m.unit, (SELECT id FROM accounts WHERE role = 'migrant' LIMIT 1), \
              CASE kind WHEN 'intake' THEN 'submitted' WHEN 'payment' THEN 'awaitingPayment' WHEN 'handover' THEN 'ready' \
                WHEN 'annulment' THEN 'annulmentProposed' WHEN 'paused' THEN 'informationRequested' \
-               WHEN 'closed' THEN 'refused' ELSE 'checking' END, \
+               WHEN 'withdrawn' THEN kind WHEN 'refused' THEN kind WHEN 'inForce' THEN kind ELSE 'checking' END, \
              CASE kind WHEN 'intake' THEN 'submission' WHEN 'payment' THEN 'fee' WHEN 'handover' THEN 'issuance' \
-               WHEN 'annulment' THEN 'inForce' WHEN 'closed' THEN 'closed' ELSE 'checks' END, \
-             9, t.submitted - interval '1 hour', CASE WHEN kind NOT IN ('closed', 'paused') THEN kind END, \
+               WHEN 'annulment' THEN 'inForce' WHEN 'inForce' THEN kind WHEN 'withdrawn' THEN 'closed' \
+               WHEN 'refused' THEN 'closed' ELSE 'checks' END, \
+             9, t.submitted - interval '1 hour', CASE WHEN t.open THEN kind END, \
              t.submitted, t.submitted, t.due, t.due, \
-             CASE WHEN kind NOT IN ('closed', 'paused') AND dice % 400 = 1 THEN t.submitted + interval '15 days' END, \
-             'UZB:FA' || lpad(m.n::text, 7, '0'), s.name, '1990-05-17'::date + (dice % 9000)::int, \
-             jsonb_build_object('person', jsonb_build_object('familyName', split_part(s.name, ' ', 1), 'givenName', \
-               split_part(s.name, ' ', 2), 'birthDate', '1990-05-17', 'sex', 'male', 'citizenship', 'UZB'), 'passport', \
+             CASE WHEN t.open AND dice % 400 = 1 THEN t.submitted + interval '15 days' END, \
+             'UZB:FA' || lpad(m.n::text, 7, '0'), m.name, '1970-05-17'::date + (dice % 12000)::int, \
+             jsonb_build_object('person', m.person || jsonb_build_object( \
+               'birthDate', '1990-05-17', 'sex', 'male', 'citizenship', 'UZB'), 'passport', \
                jsonb_build_object('number', 'FA' || lpad(m.n::text, 7, '0'), 'issuedOn', '2021-01-02', 'expiresOn', \
                '2031-01-01'), 'note', repeat(md5(m.n::text), 12)), \
-             CASE WHEN kind <> 'intake' THEN jsonb_build_object('startedOn', t.submitted::date, 'length', 10, \
-               'suspensions', '[]'::jsonb) END, \
-             CASE WHEN kind IN ('payment', 'handover', 'annulment', 'closed') THEN jsonb_build_object('outcome', 'granted', \
-               'at', t.submitted, 'by', m.id) END, \
+             CASE WHEN kind NOT IN ('intake', 'withdrawn') THEN jsonb_build_object('startedOn', t.submitted::date, \
+               'length', 10, 'suspensions', '[]'::jsonb) END, \
+             CASE WHEN kind IN ('payment', 'handover', 'annulment', 'refused', 'inForce') THEN \
+               jsonb_build_object('outcome', 'granted', 'at', t.submitted, 'by', m.id) END, \
              CASE kind WHEN 'checks' THEN CASE WHEN dice % 4 = 0 THEN '{entryBan,medical}' \
                WHEN dice % 997 = 1 THEN '{securityOpinion}' ELSE '{passport,language}' END::text[] \
                WHEN 'registers' THEN '{criminalRecord}' ELSE '{}' END, \
-             CASE WHEN kind NOT IN ('closed', 'paused') AND dice % 300 = 2 THEN \
+             CASE WHEN t.open AND dice % 300 = 2 THEN \
                jsonb_build_object('by', m.id, 'at', t.submitted, 'reason', 'ill') END, \
              CASE WHEN dice % 6 = 0 THEN jsonb_build_array(jsonb_build_object('note', 1, 'by', m.id, 'at', t.submitted, \
                'text', repeat('a word ', 12))) ELSE '[]' END, \
              h.by, CASE WHEN h.by IS NOT NULL THEN $1::text::timestamptz + interval '20 minutes' END, \
              CASE WHEN h.by IS NOT NULL THEN 'checks' END, \
-             CASE WHEN kind = 'closed' AND dice % 9 > 0 THEN t.due - (dice % 4) END, \
-             CASE WHEN kind = 'closed' AND dice % 9 > 0 THEN 10 - dice % 4 END \
-             FROM made m JOIN names s ON s.n = m.named \
-             LEFT JOIN LATERAL (SELECT id AS by FROM accounts WHERE role = 'officer' AND m.dice % 500 = 3 \
-               AND m.kind NOT IN ('closed', 'paused', 'annulment') LIMIT 1) h ON true, \
-             LATERAL (SELECT $1::text::timestamptz - CASE WHEN kind = 'closed' THEN interval '20 days' + \
+             CASE WHEN kind IN ('refused', 'inForce') OR t.open AND t.due IS NOT NULL AND t.granted \
+               THEN t.due - (dice % 4)::int END, \
+             CASE WHEN kind IN ('refused', 'inForce') OR t.open AND t.due IS NOT NULL AND t.granted \
+               THEN 10 - dice % 4 END \
+             FROM made m LEFT JOIN LATERAL (SELECT id AS by FROM accounts WHERE role = 'officer' AND m.dice % 500 = 3 \
+               AND m.kind NOT IN ('paused', 'annulment') AND unit_code = m.unit LIMIT 1) h ON n % 5 = 0, \
+             LATERAL (SELECT $1::text::timestamptz - CASE WHEN n % 5 > 0 THEN interval '20 days' + \
                  (m.dice % 700) * interval '1 day' ELSE (m.dice % 1440) * interval '15 minutes' END \
                  - (m.dice % 3600) * interval '1 second' AS submitted) a, \
-             LATERAL (SELECT a.submitted, CASE WHEN kind NOT IN ('intake', 'paused') THEN a.submitted::date + 14 END AS due) t",
+             LATERAL (SELECT a.submitted, n % 5 = 0 AND kind <> 'paused' AS open, \
+               kind IN ('payment', 'handover', 'annulment') AS granted, \
+               CASE WHEN kind NOT IN ('intake', 'paused', 'withdrawn') THEN a.submitted::date + 14 END AS due) t \
+             ORDER BY n",
         &[&now.to_rfc3339()],
     )
     .await
     .unwrap();
     sql.batch_execute(
-        "INSERT INTO application_words SELECT m.unit, w.word, m.id FROM made m JOIN names s ON s.n = m.named, \
-           LATERAL (SELECT unnest(s.keys) UNION SELECT 'fa' || lpad(m.n::text, 7, '0')) AS w(word); \
+        "INSERT INTO application_words SELECT m.unit, w.word, m.id, ' ' || array_to_string(m.words, ' ') || ' ' \
+           FROM (SELECT id, unit, array(SELECT word COLLATE \"C\" FROM (SELECT unnest(keys) UNION \
+             SELECT 'fa' || lpad(n::text, 7, '0')) AS each(word) ORDER BY 1) AS words FROM made) m, \
+           unnest(m.words) AS w(word) ORDER BY m.unit, w.word COLLATE \"C\", m.id; \
          INSERT INTO checks (application_id, id, asked_at, due_on) SELECT a.id, c, a.submitted_at, a.due_on \
-           FROM applications a, unnest(a.open_checks) AS c",
+           FROM applications a, unnest(a.open_checks) AS c; \
+         DO $$ DECLARE one record; BEGIN FOR one IN SELECT * FROM later LOOP EXECUTE one.made_by; END LOOP; END $$; \
+         RESET session_replication_role; RESET work_mem; RESET synchronous_commit",
     )
     .await
     .unwrap();

@@ -190,7 +190,7 @@ diesel::table! {
 diesel::table! {
     /// Words under which officers find applications.
     application_words (unit_code, word, application_id) {
-        unit_code -> Text, word -> Text, application_id -> Uuid,
+        unit_code -> Text, word -> Text, application_id -> Uuid, all_words -> Text,
     }
 }
 

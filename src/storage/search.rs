@@ -1,7 +1,9 @@
 //! Finds applications of a unit by what an officer typed: one statement over the words that each is kept under.
 //!
 //! The words are written with the application, by [`super::applications::apply`]. A draft has none, nor has what was
-//! erased. What was handed in before there were words gets them by [`index_missing`].
+//! erased; what was handed in before there were words gets them by [`index_missing`]. Each word has all words of its
+//! application beside it, in one index: a question of several words is one walk through those of the first, and looks
+//! nothing up.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, not};
@@ -24,6 +26,24 @@ use crate::error::{Error, Result};
 /// What sorts after every word that begins with a word: no character is higher.
 const HIGHEST: char = '\u{10ffff}';
 
+/// The words that begin with one beginning.
+struct Range {
+    least: String,
+    beyond: String,
+    /// The beginning as it stands among all words of an application: after a space.
+    within: String,
+}
+
+impl Range {
+    fn of(beginning: &str) -> Self {
+        Self {
+            least: beginning.to_owned(),
+            beyond: format!("{beginning}{HIGHEST}"),
+            within: format!(" {beginning}"),
+        }
+    }
+}
+
 /// Lists what a unit has under a question, by the word that met it and then by id, after the given place; each with the
 /// word. What a reference or a permit's number names comes first, under the empty word.
 ///
@@ -40,7 +60,7 @@ pub async fn list(
     let ranges = lookup
         .terms
         .iter()
-        .map(|term| term.iter().map(|least| (least.clone(), format!("{least}{HIGHEST}"))).collect())
+        .map(|term| term.iter().map(|beginning| Range::of(beginning)).collect())
         .collect();
     let statement = List {
         unit,
@@ -76,7 +96,8 @@ pub async fn index_missing(conn: &mut AsyncPgConnection, batch: i64) -> Result<u
                 .load(conn)
                 .await?;
             let last = lacking.last().map(|(id, ..)| *id);
-            let (mut units, mut words, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut units, mut words) = (Vec::new(), Vec::new());
+            let (mut ids, mut all) = (Vec::new(), Vec::new());
             let mut found = 0;
             for (id, unit, form) in lacking {
                 let Ok(form) = serde_json::from_value::<Form>(form) else {
@@ -85,19 +106,22 @@ pub async fn index_missing(conn: &mut AsyncPgConnection, batch: i64) -> Result<u
                 };
                 let own = lookup::words(&form);
                 found += usize::from(!own.is_empty());
+                let every = format!(" {} ", own.join(" "));
                 for word in own {
                     units.push(unit.clone());
                     words.push(word);
                     ids.push(id);
+                    all.push(every.clone());
                 }
             }
             diesel::sql_query(
-                "INSERT INTO application_words (unit_code, word, application_id) \
-                 SELECT * FROM unnest($1, $2, $3) ON CONFLICT DO NOTHING",
+                "INSERT INTO application_words (unit_code, word, application_id, all_words) \
+                 SELECT * FROM unnest($1, $2, $3, $4) ON CONFLICT DO NOTHING",
             )
             .bind::<Array<Text>, _>(units)
             .bind::<Array<Text>, _>(words)
             .bind::<Array<SqlUuid>, _>(ids)
+            .bind::<Array<Text>, _>(all)
             .execute(conn)
             .await?;
             Ok(Ok((last, found)))
@@ -119,8 +143,8 @@ struct List<'a> {
     now: DateTime<Utc>,
     after: Option<&'a (String, Uuid)>,
     limit: i64,
-    /// For each term, from which word to which: one of them must be met.
-    ranges: Vec<Vec<(String, String)>>,
+    /// For each term, from which word to which, in order: one of them must be met.
+    ranges: Vec<Vec<Range>>,
     reference: Option<String>,
     permit: Option<String>,
 }
@@ -162,10 +186,10 @@ impl QueryFragment<Pg> for List<'_> {
             }
         }
         if let Some((first, further)) = self.ranges.split_first() {
-            for range in first {
+            for (index, range) in first.iter().enumerate() {
                 out.push_sql(between);
                 between = " UNION ALL ";
-                self.walk_words(range, first, further, out.reborrow())?;
+                self.walk_words(range, &first[..index], further, out.reborrow())?;
             }
         }
         if between.is_empty() {
@@ -179,14 +203,13 @@ impl QueryFragment<Pg> for List<'_> {
     }
 }
 
-type Range = (String, String);
-
 impl List<'_> {
-    /// The words of one stretch in order, each the first of its application that meets the term.
+    /// The words of one stretch in order, each the first of its application that meets the term: none of the stretches
+    /// before it has one, and within its own it is the first.
     fn walk_words<'b>(
         &'b self,
         range: &'b Range,
-        term: &'b [Range],
+        earlier: &'b [Range],
         further: &'b [Vec<Range>],
         mut out: AstPass<'_, 'b, Pg>,
     ) -> QueryResult<()> {
@@ -203,49 +226,55 @@ impl List<'_> {
             out.push_bind_param::<SqlUuid, _>(id)?;
             out.push_sql(")");
         }
-        out.push_sql(
-            " AND NOT EXISTS (SELECT FROM application_words e WHERE e.application_id = w.application_id \
-             AND e.word < w.word AND ",
-        );
-        walk_term("e", term, out.reborrow())?;
-        out.push_sql(")");
+        out.push_sql(" AND strpos(w.all_words, ");
+        out.push_bind_param::<Text, _>(&range.within)?;
+        out.push_sql(") = strpos(w.all_words, ' ' || w.word || ' ')");
+        for range in earlier {
+            out.push_sql(" AND strpos(w.all_words, ");
+            out.push_bind_param::<Text, _>(&range.within)?;
+            out.push_sql(") = 0");
+        }
         for term in further {
-            out.push_sql(
-                " AND EXISTS (SELECT FROM application_words e \
-                 WHERE e.application_id = w.application_id AND ",
-            );
-            walk_term("e", term, out.reborrow())?;
-            out.push_sql(")");
+            self.walk_further(term, out.reborrow())?;
         }
         out.push_sql(" ORDER BY w.word, w.application_id LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)?;
         out.push_sql(")");
         Ok(())
     }
-}
 
-fn walk_term<'b>(alias: &str, term: &'b [Range], mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-    for (index, range) in term.iter().enumerate() {
-        out.push_sql(if index == 0 { "(" } else { " OR " });
-        walk_range(alias, range, out.reborrow())?;
+    /// Another term that must be met. Where no word of the unit meets it, that is seen once, before any walk.
+    fn walk_further<'b>(
+        &'b self,
+        term: &'b [Range],
+        mut out: AstPass<'_, 'b, Pg>,
+    ) -> QueryResult<()> {
+        for (index, range) in term.iter().enumerate() {
+            out.push_sql(if index == 0 { " AND (" } else { " OR " });
+            out.push_sql("strpos(w.all_words, ");
+            out.push_bind_param::<Text, _>(&range.within)?;
+            out.push_sql(") > 0");
+        }
+        for (index, range) in term.iter().enumerate() {
+            out.push_sql(if index == 0 { ") AND (" } else { " OR " });
+            out.push_sql("EXISTS (SELECT FROM application_words e WHERE e.unit_code = ");
+            out.push_bind_param::<Text, str>(self.unit)?;
+            out.push_sql(" AND ");
+            walk_range("e", range, out.reborrow())?;
+            out.push_sql(")");
+        }
+        out.push_sql(")");
+        Ok(())
     }
-    out.push_sql(")");
-    Ok(())
 }
 
-fn walk_range<'b>(
-    alias: &str,
-    (least, beyond): &'b Range,
-    mut out: AstPass<'_, 'b, Pg>,
-) -> QueryResult<()> {
-    out.push_sql("(");
+fn walk_range<'b>(alias: &str, range: &'b Range, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
     out.push_sql(alias);
     out.push_sql(".word >= ");
-    out.push_bind_param::<Text, _>(least)?;
+    out.push_bind_param::<Text, _>(&range.least)?;
     out.push_sql(" AND ");
     out.push_sql(alias);
     out.push_sql(".word < ");
-    out.push_bind_param::<Text, _>(beyond)?;
-    out.push_sql(")");
+    out.push_bind_param::<Text, _>(&range.beyond)?;
     Ok(())
 }

@@ -200,6 +200,16 @@ async fn a_slip_in_the_form_is_mended_in_the_section_asked_for_and_shown_as_a_di
     let name = format!("SELECT person_name FROM applications WHERE id = '{}'", case.id);
     let name: String = app.sql().await.query_one(&name, &[]).await.unwrap().get(0);
     assert_eq!(name, "Каримоф Рустам Алишерович");
+    // The words that it kept have the new one beside them, too.
+    let words = format!(
+        "SELECT array_agg(word ORDER BY word), array_agg(DISTINCT all_words) FROM application_words \
+         WHERE application_id = '{}'",
+        case.id
+    );
+    let words = app.sql().await.query_one(&words, &[]).await.unwrap();
+    let each: Vec<String> = words.get(0);
+    assert!(each.contains(&"karimof".to_owned()) && each.len() == 4, "{each:?}");
+    assert_eq!(words.get::<_, Vec<String>>(1), [format!(" {} ", each.join(" "))]);
     let events = app.agreed(&case.id).await;
     let versions = events.last().unwrap().changes.iter().filter_map(|change| match change {
         Change::FormReplaced { item, changed, .. } => Some((*item, changed.len())),

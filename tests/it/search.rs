@@ -193,6 +193,10 @@ async fn a_form_that_changes_after_handing_in_is_found_under_what_it_says_now() 
         rows.iter().map(|row| row.get(0)).collect()
     };
     assert_eq!(words().await, ["fa4000001", "hamid", "iusufovich", "iusupov"]);
+    let beside = "SELECT DISTINCT all_words FROM application_words WHERE application_id::text = $1";
+    let beside = desk.app.sql().await.query(beside, &[&case.id]).await.unwrap();
+    let beside: Vec<String> = beside.iter().map(|row| row.get(0)).collect();
+    assert_eq!(beside, [" fa4000001 hamid iusufovich iusupov "], "each has all beside it");
     // Only those words, by the statement that hands it in; nothing else touches them.
     desk.app.pay(&case.id).await;
     desk.app.command(OFFICER, &case.id, json!({ "command": "accept" })).await.expect(200);

@@ -1,8 +1,8 @@
 //! Takes the most urgent free application of a queue: one statement, and two officers never get the same.
 //!
-//! A queue over one kind of work is read in the order of its index, and the first row that no colleague is just taking
-//! is locked. One over several kinds is read kind by kind: as many of each as there can be colleagues who are just taking
-//! one, merged, and then the first that is still as it was read.
+//! A queue is read kind of work by kind of work, each from its index alone: as many of each as colleagues can take
+//! meanwhile, merged. The first row of them that no colleague is just taking is locked, if it is still free and still in
+//! the queue then.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
@@ -62,9 +62,9 @@ pub enum Claimed {
     KeyUsed,
 }
 
-/// How many claims can be under way at one instant: each is one statement on a connection of its own, and PostgreSQL
-/// takes a hundred unless it is told otherwise.
-const AT_ONCE: i64 = 128;
+/// How many applications colleagues can take while one claim runs. Rows are read as they are needed, so many cost no more
+/// than few; but if all of them were taken, nothing would seem to be free.
+const AT_ONCE: i64 = 1024;
 
 /// Up to how many held applications are counted for each kind of work.
 pub const MOST_AHEAD: i64 = 1000;
@@ -224,23 +224,15 @@ impl Statement<'_> {
     /// Writes the table `next`: the one to be claimed, locked, with its place.
     fn next<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let scope = &self.scope;
-        if scope.branch_count() == 1 {
-            out.push_sql("next AS (SELECT ");
-            out.push_sql(KEYS);
-            out.push_sql(" FROM applications a WHERE ");
-            scope.walk(0, out.reborrow())?;
-            self.walk_claimable(out.reborrow())?;
-            out.push_sql(" ORDER BY ");
-            out.push_sql(ORDER);
-            out.push_sql(" LIMIT 1 FOR UPDATE SKIP LOCKED)");
-            return Ok(());
-        }
-        out.push_sql("first AS (SELECT * FROM (");
+        out.push_sql(
+            "next AS (SELECT f.in_turn, f.due, f.submitted_at, a.id FROM (SELECT * FROM (",
+        );
         for branch in 0..scope.branch_count() {
             out.push_sql(if branch == 0 { "(SELECT " } else { " UNION ALL (SELECT " });
             out.push_sql(KEYS);
-            out.push_sql(", a.version FROM applications a WHERE ");
+            out.push_sql(" FROM applications a WHERE ");
             scope.walk(branch, out.reborrow())?;
+            scope.walk_any(branch, out.reborrow())?;
             self.walk_claimable(out.reborrow())?;
             out.push_sql(" ORDER BY ");
             out.push_sql(ORDER);
@@ -248,13 +240,19 @@ impl Statement<'_> {
             out.push_bind_param::<BigInt, _>(&AT_ONCE)?;
             out.push_sql(")");
         }
+        // A subquery in order, not a table of WITH: the rows are looked up one by one until one can be locked.
         out.push_sql(") AS each ORDER BY in_turn, due, submitted_at, id LIMIT ");
         out.push_bind_param::<BigInt, _>(&AT_ONCE)?;
-        // What a colleague has changed since it was read has another version: it is passed by.
+        out.push_sql(") AS f JOIN applications a ON a.id = f.id");
+        // A colleague may have changed it since it was read: what is locked is looked at once more, as it is now.
+        for branch in 0..scope.branch_count() {
+            out.push_sql(if branch == 0 { " AND (" } else { " OR " });
+            scope.walk(branch, out.reborrow())?;
+        }
+        out.push_sql(")");
+        self.walk_claimable(out.reborrow())?;
         out.push_sql(
-            "), next AS (SELECT f.in_turn, f.due, f.submitted_at, a.id FROM first f \
-             JOIN applications a ON a.id = f.id AND a.version = f.version \
-             ORDER BY f.in_turn, f.due, f.submitted_at, f.id LIMIT 1 FOR UPDATE OF a SKIP LOCKED)",
+            " ORDER BY f.in_turn, f.due, f.submitted_at, f.id LIMIT 1 FOR UPDATE OF a SKIP LOCKED)",
         );
         Ok(())
     }

@@ -714,7 +714,8 @@ impl Statement<'_> {
         Ok(())
     }
 
-    /// The words by which officers find it; those that it keeps are neither removed nor inserted.
+    /// The words by which officers find it, each with all of them beside it, in order; what stays as it was is not
+    /// touched.
     fn find_by<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Some(words) = &self.words else { return Ok(()) };
         out.push_sql(
@@ -723,12 +724,17 @@ impl Statement<'_> {
         );
         out.push_bind_param::<Array<Text>, _>(words)?;
         out.push_sql(
-            ")), words_written AS (INSERT INTO application_words (unit_code, word, application_id) SELECT ",
+            ")), words_written AS (INSERT INTO application_words AS w (unit_code, word, application_id, all_words) SELECT ",
         );
         out.push_bind_param::<Text, _>(&self.step.after.unit)?;
-        out.push_sql(", word, moved.id FROM moved, unnest(");
+        out.push_sql(", word, moved.id, ' ' || array_to_string(");
         out.push_bind_param::<Array<Text>, _>(words)?;
-        out.push_sql(") AS word ON CONFLICT DO NOTHING)");
+        out.push_sql(", ' ') || ' ' FROM moved, unnest(");
+        out.push_bind_param::<Array<Text>, _>(words)?;
+        out.push_sql(
+            ") AS word ON CONFLICT (unit_code, word, application_id) DO UPDATE SET all_words = excluded.all_words \
+             WHERE w.all_words <> excluded.all_words)",
+        );
         Ok(())
     }
 
