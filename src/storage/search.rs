@@ -104,7 +104,7 @@ pub async fn index_missing(conn: &mut AsyncPgConnection, batch: i64) -> Result<u
                     let (table, column) = ("applications", "form");
                     return Ok(Err(Error::Corrupt { table, column, row: id.to_string() }));
                 };
-                let own = lookup::words(&form);
+                let own: Vec<String> = lookup::words(&form).into_iter().collect();
                 found += usize::from(!own.is_empty());
                 let every = format!(" {} ", own.join(" "));
                 for word in own {
