@@ -553,7 +553,8 @@ pub async fn list_queue(
     let mut conn = app.db.conn().await?;
     let rows = applications::list_queue(&mut conn, unit, &queue, &narrow, now, after, page.fetch())
         .await?;
-    let rules = app.casework.latest_rules(&mut conn).await?;
+    let rules = rows.first().map_or(0, SummaryRow::rules);
+    let rules = app.casework.rules_at(&mut conn, rules).await?;
     drop(conn);
     let keys = |row: &SummaryRow| -> Option<Keys> {
         let Place { expedited, due_on, submitted_at, id } = row.place().ok()?;

@@ -59,7 +59,8 @@ pub async fn search_applications(
     let (unit, now) = (unit(&reader)?, app.clock.now());
     let mut conn = app.db.conn().await?;
     let rows = search::list(&mut conn, unit, &lookup, now, after.as_ref(), page.fetch()).await?;
-    let rules = app.casework.latest_rules(&mut conn).await?;
+    let rules = rows.first().map_or(0, |(_, row)| row.rules());
+    let rules = app.casework.rules_at(&mut conn, rules).await?;
     drop(conn);
     let keys = |(word, row): &(String, SummaryRow)| (word.clone(), row.id);
     let page = Page::new(&request, &page, &app.tokens, &list, rows, keys)?;

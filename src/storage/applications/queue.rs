@@ -408,6 +408,12 @@ impl SummaryRow {
         super::maybe("applications", "desk", self.id, self.desk.clone())
     }
 
+    /// Gives the number of the latest registration of rules when it was listed; zero in lists that are not for the office.
+    #[must_use]
+    pub fn rules(&self) -> i64 {
+        self.desk.as_ref().and_then(|desk| desk["rules"].as_i64()).unwrap_or(0)
+    }
+
     /// Gives its place in the order of the queue that listed it.
     ///
     /// # Errors
@@ -456,7 +462,9 @@ pub(in crate::storage) fn walk_summary<'b>(
     mut out: AstPass<'_, 'b, Pg>,
 ) -> QueryResult<()> {
     out.push_sql(SUMMARY);
-    out.push_sql("jsonb_build_object('today', (SELECT (");
+    out.push_sql("jsonb_build_object('rules', ");
+    out.push_sql(LATEST);
+    out.push_sql(", 'today', (SELECT (");
     out.push_bind_param::<Timestamptz, _>(now)?;
     out.push_sql(
         " AT TIME ZONE n.time_zone)::date FROM units n WHERE n.code = a.unit_code), \
