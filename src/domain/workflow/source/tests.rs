@@ -54,3 +54,17 @@ fn no_text_makes_the_reader_fail_otherwise_than_by_problems() {
         assert!(parse("file", text).is_err(), "{text:?}");
     }
 }
+
+#[test]
+fn the_reference_names_every_command_guard_effect_and_message() {
+    let reference = include_str!("../../../../workflows/README.md");
+    let commands = CommandName::ALL.map(CommandName::name);
+    let all = commands.iter().chain(&GUARDS).chain(&EFFECTS).chain(&MESSAGES);
+    let told = |name: &str| {
+        [format!("`{name}`"), format!("\"{name}\""), format!("{{ {name} = ")]
+            .iter()
+            .any(|written| reference.contains(written.as_str()))
+    };
+    let untold: Vec<&&str> = all.filter(|name| !told(name)).collect();
+    assert_eq!(untold, Vec::<&&str>::new());
+}
