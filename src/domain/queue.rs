@@ -216,6 +216,14 @@ impl Filter {
                 detail: "Send a maxAgeDays that is not below minAgeDays.".to_owned(),
             });
         }
+        if self.works().is_empty() {
+            wrongs.push(Wrong {
+                pointer: "/phase".to_owned(),
+                code: "never",
+                detail: "Name a phase in which applications wait for the work that is named."
+                    .to_owned(),
+            });
+        }
         wrongs
     }
 }

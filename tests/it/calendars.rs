@@ -653,6 +653,16 @@ async fn a_wrong_calendar_and_a_wrong_request_are_refused_each_in_its_way() {
     assert!(errors[0]["pointer"].as_str().unwrap().starts_with("line "), "{errors:?}");
 
     let put = |path: &str| app.put(path).by(ADMINISTRATOR);
+    for year in ["-5", "1899", "2201"] {
+        let text = format!(
+            "country = \"RUS\"\nyear = {year}\nsource = \"s\"\nconfidence = \"C\"\nworking_days = 0\n\
+             days_off = []\nworking_weekends = []\n"
+        );
+        let path = format!("/v1/calendars/RUS/{year}?dryRun=true");
+        let reply = put(&path).if_match(0).body("application/toml", text).send().await;
+        let problem = reply.expect(422).problem("rule-refused");
+        assert_eq!(problem["errors"][0]["code"], "wrong-country-or-year", "{problem}");
+    }
     let path = "/v1/calendars/RUS/2026";
     let sound = calendar(&[], &[]);
     put(path).body("application/toml", sound.clone()).send().await.expect(428);

@@ -818,6 +818,8 @@ async fn a_queue_that_can_never_be_right_is_refused_by_name() {
     // A check of another track than the one named is unknown there.
     let filter = json!({ "track": ["highly-qualified-specialist"], "check": ["language"] });
     assert_eq!(put("mine", definition(&filter)).await, ["/filter/check/0 unknown-name"]);
+    let filter = json!({ "work": ["checks"], "phase": ["fee"] });
+    assert_eq!(put("mine", definition(&filter)).await, ["/filter/phase never"]);
     let long: String = "a".repeat(41);
     for name in ["Mine", "9-lives", "a_b", long.as_str()] {
         assert_eq!(put(name, definition(&json!({}))).await, ["queue pattern"], "{name}");

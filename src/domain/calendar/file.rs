@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use chrono::{Datelike, NaiveDate};
 use serde::Deserialize;
@@ -11,6 +12,9 @@ use toml::value::Datetime;
 
 use super::{Calendar, Year, is_weekend};
 use crate::domain::identity::CountryCode;
+
+/// The years that a calendar can be of.
+const YEARS: RangeInclusive<i32> = 1900..=2200;
 
 /// The kinds of mistakes in a calendar file; `workflows/README.md` lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -194,9 +198,11 @@ impl Reader<'_> {
 
     fn year(&mut self, file: &CalendarFile) -> Year {
         let year = *file.year.get_ref();
-        if NaiveDate::from_yo_opt(year, 1).is_none() {
+        if !YEARS.contains(&year) {
             let offset = file.year.span().start;
-            self.refuse(offset, Mistake::WrongCountryOrYear, format!("{year} is no year"));
+            let (first, last) = (YEARS.start(), YEARS.end());
+            let message = format!("{year} is no year between {first} and {last}");
+            self.refuse(offset, Mistake::WrongCountryOrYear, message);
         }
         if file.source.get_ref().trim().is_empty() {
             let message = "source is empty; say where the dates are from";
