@@ -46,6 +46,8 @@ pub fn read_query<T: DeserializeOwned + Validate>(
                 "nul-character",
                 "Remove the NUL character.",
             ));
+        } else if is_blank(&value) {
+            found.push(Violation::new(&*join("", &name), "blank", "Write more than spaces."));
         } else if object.contains_key(&name) {
             found.push(Violation::new(&*join("", &name), "duplicate-parameter", "Send it once."));
         }
@@ -64,6 +66,11 @@ pub fn read_query<T: DeserializeOwned + Validate>(
         };
         violations.into_iter().map(bare).collect()
     })
+}
+
+/// Tells whether a text says nothing although it is not empty.
+fn is_blank(text: &str) -> bool {
+    !text.is_empty() && text.trim().is_empty()
 }
 
 fn check<T: Validate>(
@@ -181,6 +188,8 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
         if value.contains('\0') {
             self.note(&self.pointer, "nul-character", "Remove the NUL character.");
+        } else if is_blank(value) {
+            self.note(&self.pointer, "blank", "Write more than spaces.");
         }
         Ok(value.into())
     }

@@ -370,6 +370,10 @@ pub struct WorkflowView {
     pub summary: WorkflowSummaryView,
     /// The statutory term in working days.
     pub working_days: u32,
+    /// By how many working days at most a senior officer can extend it; absent where it cannot be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, example = 30)]
+    pub extension_working_days: Option<u32>,
     /// The form's sections that must be there when it is handed in.
     pub required_sections: Vec<String>,
     /// The documents.
@@ -751,6 +755,7 @@ fn workflow_view(rules: &Rulebook, definition: &Definition, language: &str) -> W
     WorkflowView {
         summary: workflow_summary(definition, language),
         working_days: definition.clock.working_days,
+        extension_working_days: definition.clock.extension_working_days,
         required_sections: definition.required_fields.clone(),
         documents: definition
             .documents

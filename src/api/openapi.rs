@@ -353,6 +353,8 @@ fn complete_operation(operation: &mut Value, template: &str, components: &Value)
     add(body, &[400, 413, 415]);
     add(header("Idempotency-Key"), &[409, 422]);
     add(header("If-Match"), &[412, 428]);
+    // What changes an application asks its state, its holder and its rules.
+    add(header("If-Match") && template.starts_with("/v1/applications/"), &[409, 422]);
     add(lookup, &[429]);
     let answers_content = members(&operation["responses"])
         .any(|(status, response)| status.starts_with('2') && response.get("content").is_some());
@@ -527,9 +529,15 @@ fn references(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Closes an object schema and those in it; parts of an `allOf` stay open, since each sees the whole object.
+/// Closes an object schema and those in it; parts of an `allOf` stay open, since each sees the whole object. Says of text
+/// that it is not spaces alone.
 fn close(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else { return };
+    let text = object.get("type").is_some_and(|kind| *kind == "string" || kind[0] == "string");
+    if text && !["pattern", "format", "enum"].iter().any(|key| object.contains_key(*key)) {
+        let least = object.get("minLength").and_then(Value::as_u64).unwrap_or(0);
+        object.insert("pattern".to_owned(), json!(if least > 0 { "\\S" } else { "^$|\\S" }));
+    }
     if object.get("type").is_some_and(|kind| kind == "object") && object.contains_key("properties")
     {
         object.entry("additionalProperties").or_insert(json!(false));

@@ -175,7 +175,8 @@ impl TemplateView {
 /// the `reason` of a command. Changes nothing; values are taken as they are, whatever braces they hold.
 #[utoipa::path(tag = "office", params(("id" = Uuid, Path, description = "The application."), PurposeHeader),
     request_body = PreviewRequest, responses(
-    (status = 200, description = "The words.", body = PreviewView)))]
+    (status = 200, description = "The words.", body = PreviewView),
+    (status = 422, description = "The template, a ground or a value does not fit the application.")))]
 #[post("/v1/applications/{id}/preview")]
 pub async fn preview_text(
     app: App,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::app::{Reply, TestApp};
+use crate::support::app::{MIGRANT, Reply, SENIOR, TestApp};
 
 async fn post(app: &TestApp, body: &str) -> Reply {
     app.post("/v1/session").text(body).send().await
@@ -35,6 +35,20 @@ async fn a_nul_character_is_found_before_the_database_sees_it() {
     let app = TestApp::spawn().await;
     let errors = post(&app, r#"{"email":"a\u0000b@example.org","password":"\u0000"}"#).await;
     assert_eq!(errors.expect(400).errors(), ["/email nul-character", "/password nul-character"]);
+}
+
+#[actix_web::test]
+async fn spaces_alone_are_no_text() {
+    let app = TestApp::spawn().await;
+    let errors = post(&app, r#"{"email":" \t","password":"\u00a0"}"#).await;
+    assert_eq!(errors.expect(400).errors(), ["/email blank", "/password blank"]);
+    let case = app.checking(MIGRANT).await;
+    let blank = json!({ "command": "extendClock", "workingDays": 5, "reason": " ", "basis": "  " });
+    let reply = app.command(SENIOR, &case.id, blank).await.expect(400);
+    assert_eq!(reply.errors(), ["/basis blank", "/reason blank"]);
+    let path = case.path("/claim?reason=%20");
+    let ended = app.delete(&path).by(SENIOR).if_match(app.version(&case.id).await);
+    assert_eq!(ended.send().await.expect(400).errors(), ["reason blank"]);
 }
 
 #[actix_web::test]

@@ -21,6 +21,7 @@ use actix_web::{Error, test};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
+use propusk::api::openapi;
 use propusk::app::{self, App};
 use propusk::audit::note::LogKey;
 use propusk::auth::passwords::{Cost, Passwords};
@@ -377,7 +378,23 @@ impl Call<'_> {
             Ok(bytes) => bytes,
             Err(body) => actix_web::body::to_bytes(body).await.unwrap(),
         };
-        Reply { what: format!("{} {}", self.method, self.path), status, headers, body }
+        let reply = Reply { what: format!("{} {}", self.method, self.path), status, headers, body };
+        self.is_documented(&reply);
+        reply
+    }
+
+    /// Sees that the document foretold this status, where it knows the operation.
+    fn is_documented(&self, reply: &Reply) {
+        let path = self.path.split('?').next().unwrap_or_default();
+        let Some(route) = openapi::routes().find(path) else { return };
+        let method = if self.method == Method::HEAD { Method::GET } else { self.method.clone() };
+        if route.operation(&method).is_none() {
+            return;
+        }
+        let operation =
+            &openapi::document()["paths"][&route.template][method.as_str().to_lowercase().as_str()];
+        let known = operation["responses"].get(reply.status.to_string()).is_some();
+        assert!(known, "{} answers {}, undocumented: {}", reply.what, reply.status, reply.text());
     }
 }
 
