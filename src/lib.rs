@@ -6,11 +6,12 @@
 //! main, cli → app → everything it builds
 //! api → casework → domain ← imported by all, imports nobody
 //! api → storage, audit, auth, documents        worker → casework, storage, notify, documents
-//! audit → storage, domain                      config → audit, registers, for the parsers of their keys
+//! audit → storage, domain                      config → audit, permits, registers, for the parsers of their keys
 //! casework → storage, domain                   storage → domain
 //! registers → casework, storage, domain        worker, api → registers
 //! auth → storage, domain                       api → app, for the `App` that handlers are given
 //! witness → audit                              register_sim → registers, for what goes over the wire
+//! permits → domain                             api → permits
 //! webhook ← whoever signs messages or takes signed ones
 //! ```
 //!
@@ -32,6 +33,7 @@ pub mod documents;
 pub mod domain;
 pub mod error;
 pub mod notify;
+pub mod permits;
 pub mod register_sim;
 pub mod registers;
 pub mod storage;

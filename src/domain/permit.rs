@@ -76,6 +76,12 @@ impl PermitNumber {
     pub fn number(&self) -> &str {
         &self.0[3..]
     }
+
+    /// Gives the serial number that it was composed of: unique as long as they come from one sequence.
+    #[must_use]
+    pub fn serial(&self) -> u64 {
+        self.0[3..12].bytes().fold(0, |serial, digit| serial * 10 + u64::from(digit - b'0'))
+    }
 }
 
 /// Gives the digit that makes the Luhn sum of `digits` and itself a multiple of ten.
@@ -107,6 +113,24 @@ pub enum PermitStatus {
     Annulled,
     /// Replaced by a re-issue or a duplicate.
     Superseded,
+}
+
+impl PermitStatus {
+    /// Tells how a permit that was last written down so stands on a day: the days decide, also in the moments before a
+    /// timer has written down that it lapsed or expired.
+    #[must_use]
+    pub fn on(self, day: NaiveDate, paid_through: Option<NaiveDate>, ends_on: NaiveDate) -> Self {
+        match self {
+            Self::InForce if ends_on < day => Self::Expired,
+            Self::InForce if paid_through.is_some_and(|last| last < day) => Self::Lapsed,
+            Self::InForce
+            | Self::Suspended
+            | Self::Lapsed
+            | Self::Expired
+            | Self::Annulled
+            | Self::Superseded => self,
+        }
+    }
 }
 
 /// Holds an issued permit.
@@ -268,6 +292,7 @@ mod tests {
         ) {
             let number = PermitNumber::compose(&region.to_string(), serial);
             prop_assert_eq!(PermitNumber::parse(number.as_str()), Ok(number.clone()));
+            prop_assert_eq!(number.serial(), serial);
             let mut digits = number.as_str().replace('-', "").into_bytes();
             let same = digits[place] == b'0' + wrong;
             digits[place] = b'0' + wrong;
