@@ -24,6 +24,7 @@ use propusk::domain::actor::{Actor, Role};
 use propusk::domain::identity::name;
 use propusk::domain::lookup::Lookup;
 use propusk::domain::queue::{Filter, Queue, Work};
+use propusk::permits::keys::PermitKeys;
 use propusk::storage::applications::{self, ClaimNext, Claimed, Holder, Narrow, Place};
 use propusk::storage::workload::{self, Span};
 use propusk::storage::{Conn, Db, DbOptions, migrate, queues, search};
@@ -77,6 +78,7 @@ fn app(url: &str, dir: &Path) -> App {
         token_key: TOKEN_KEY.to_owned(),
         payment_webhook_secret: b"propusk-demo-measured".to_vec(),
         log_key: LogKey::generate("bench.example/log", [3; 32]).unwrap().private_line(),
+        permit_key: PermitKeys::generate([4; 32], SystemClock.now(), None).private_text(),
     });
     App::new(&config.unwrap(), Arc::new(SystemClock)).unwrap()
 }

@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod officer;
 pub mod openapi;
 pub mod page;
+pub mod permits;
 pub mod problem;
 pub mod public;
 pub mod reading;
@@ -38,6 +39,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 /// Registers every documented operation, in the order of the audiences.
 pub fn configure(config: &mut ServiceConfig<'_>) {
     public::configure(config);
+    // Before the look-ups: a list is not the number of a permit.
+    permits::configure(config);
     lookups::configure(config);
     session::configure(config);
     applicant::configure(config);

@@ -19,6 +19,7 @@ use utoipa_actix_web::AppExt as _;
 use crate::api;
 use crate::api::limits::Limiter;
 use crate::api::metrics::Metrics;
+use crate::api::permits::StatusListCache;
 use crate::audit::note::LogKeys;
 use crate::audit::sequencer::{Sequencer, SequencerOptions, SequencerParts, Status};
 use crate::auth::passwords::{Cost, Passwords};
@@ -31,6 +32,7 @@ use crate::domain::rules::Rulebook;
 use crate::domain::workflow::embedded::FILES;
 use crate::error::{Error, Result};
 use crate::notify::{Composer, Mailer};
+use crate::permits::keys::PermitKeys;
 use crate::registers::Registers;
 use crate::registers::reception::Reception;
 use crate::storage::{Db, DbOptions};
@@ -85,6 +87,10 @@ pub struct Parts {
     pub mailer: Mailer,
     /// The keys that sign the public log.
     pub log_keys: LogKeys,
+    /// The keys that sign permits.
+    pub permit_keys: PermitKeys,
+    /// The signed list of how all permits stand, while it is fresh.
+    pub status_list: StatusListCache,
     /// Numbers the events and publishes the log, when it is this process's turn.
     pub sequencer: Sequencer,
     /// What the sequencer of this process is doing.
@@ -189,6 +195,9 @@ impl App {
             wake,
             mailer,
             log_keys,
+            permit_keys: PermitKeys::parse(config.permit_keys.expose())
+                .map_err(|error| Error::internal("the keys of permits are not usable", error))?,
+            status_list: StatusListCache::default(),
             sequencer,
             log_status,
         })))

@@ -48,6 +48,8 @@ pub struct Config {
     pub documents_directory: PathBuf,
     /// How the public log is signed.
     pub transparency: TransparencyConfig,
+    /// The keys that sign permits, as `propusk permit key` writes them, checked.
+    pub permit_keys: Secret<String>,
     /// Definitions to use in place of the ones in the binary.
     pub workflows_directory: Option<PathBuf>,
     /// Networks whose `Forwarded` and `X-Forwarded-For` are believed.
@@ -141,6 +143,8 @@ pub struct DemoConfig {
     pub payment_webhook_secret: Vec<u8>,
     /// As [`TransparencyConfig::keys`], of a name that begins with [`DEMO_MARK`].
     pub log_key: String,
+    /// As [`Config::permit_keys`], with a note that begins with [`DEMO_MARK`].
+    pub permit_key: String,
 }
 
 impl Config {
@@ -190,6 +194,7 @@ impl Config {
                 directory: demo.data_dir.join("log"),
                 witnesses: Vec::new(),
             },
+            permit_keys: Secret::new(demo.permit_key),
             workflows_directory: None,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
@@ -249,6 +254,8 @@ struct Draft {
     documents_directory: Option<PathBuf>,
     log_key_file: Option<String>,
     log_key: Option<String>,
+    permit_key_file: Option<String>,
+    permit_key: Option<String>,
     log_directory: Option<PathBuf>,
     log_witnesses: Vec<Witness>,
     workflows_directory: Option<PathBuf>,
@@ -287,6 +294,8 @@ impl Draft {
             documents_directory: from.one("documents_directory", values::directory),
             log_key_file: from.one("log_key_file", values::log_key_file),
             log_key: from.one("log_key", values::log_key),
+            permit_key_file: from.one("permit_key_file", values::permit_key_file),
+            permit_key: from.one("permit_key", values::permit_key),
             log_directory: from.one("log_directory", values::directory),
             log_witnesses: from.many("log_witnesses", values::witness),
             workflows_directory: from.one("workflows_directory", values::directory),
@@ -358,18 +367,28 @@ impl Draft {
             }
         };
         let documents_directory = from.required("documents_directory", self.documents_directory);
-        let log_keys = match (self.log_key_file, self.log_key) {
-            (Some(_), Some(_)) => {
-                from.refuse("log_key", "and log_key_file exclude each other; unset one of them");
-                None
-            }
-            (None, None) if from.is_set("log_key") => None,
-            (file, keys) => from.required("log_key_file", file.or(keys)),
-        };
+        let log_keys = either(
+            from,
+            ("log_key_file", self.log_key_file),
+            ("log_key", self.log_key),
+            "and log_key_file exclude each other; unset one of them",
+        );
         if log_keys.as_ref().is_some_and(|keys| keys.contains(DEMO_MARK)) {
             from.refuse(
                 "log_key_file",
                 "is the demo's key, whose log nobody trusts; make one with `propusk audit key new NAME FILE`",
+            );
+        }
+        let permit_keys = either(
+            from,
+            ("permit_key_file", self.permit_key_file),
+            ("permit_key", self.permit_key),
+            "and permit_key_file exclude each other; unset one of them",
+        );
+        if permit_keys.as_ref().is_some_and(|keys| keys.contains(DEMO_MARK)) {
+            from.refuse(
+                "permit_key_file",
+                "is the demo's key, with which anybody can sign permits; make one with `propusk permit key new FILE`",
             );
         }
         let log_directory = from.required("log_directory", self.log_directory);
@@ -389,6 +408,7 @@ impl Draft {
                 directory: log_directory?,
                 witnesses: self.log_witnesses,
             },
+            permit_keys: Secret::new(permit_keys?),
             workflows_directory: self.workflows_directory,
             trusted_proxies: self.trusted_proxies,
             cors_origins: self.cors_origins,
@@ -396,6 +416,23 @@ impl Draft {
             public_lookups_per_minute: self.public_lookups,
             login_attempts_per_minute: self.login_attempts,
         })
+    }
+}
+
+/// Takes keys from a file or as they stand, whichever is set.
+fn either(
+    from: &mut Reader,
+    (in_file, file): (&'static str, Option<String>),
+    (as_is, keys): (&'static str, Option<String>),
+    both: &str,
+) -> Option<String> {
+    match (file, keys) {
+        (Some(_), Some(_)) => {
+            from.refuse(as_is, both);
+            None
+        }
+        (None, None) if from.is_set(as_is) => None,
+        (file, keys) => from.required(in_file, file.or(keys)),
     }
 }
 

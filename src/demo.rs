@@ -183,6 +183,7 @@ fn settings(options: &Options, port: u16, secrets: &Secrets, url: String) -> Res
         token_key: secrets.token_key.clone(),
         payment_webhook_secret: secrets.payment_webhook_secret.clone(),
         log_key: secrets.log_key.clone(),
+        permit_key: secrets.permit_key.clone(),
     })
     .map_err(|error| Error::internal("the demo's settings are wrong", error))
 }

@@ -15,6 +15,7 @@ pub mod log;
 pub mod messages;
 pub mod migrate;
 pub mod payments;
+pub mod permits;
 pub mod queues;
 pub mod registers;
 pub mod rule_files;

@@ -264,12 +264,17 @@ impl IfNoneMatch {
     /// Tells whether the caller has this version, so that 304 is the answer.
     #[must_use]
     pub fn has(&self, version: i32) -> bool {
-        let current = etag(version);
+        self.names(&etag(version))
+    }
+
+    /// Tells whether the caller names this entity tag.
+    #[must_use]
+    pub fn names(&self, current: &str) -> bool {
         self.0.as_deref().is_some_and(|field| {
             field
                 .split(',')
                 .map(str::trim)
-                .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == current.as_str())
+                .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == current)
         })
     }
 }
@@ -331,6 +336,34 @@ impl FromRequest for IdempotencyKey {
         }
         .boxed_local()
     }
+}
+
+/// Gives the media type that the caller likes best among `offers`, the first of which stands for all where he does not say.
+///
+/// That one of them is acceptable at all is the gateway's concern.
+pub(super) fn media_type(request: &HttpRequest, offers: &[&'static str]) -> &'static str {
+    let fields = request.headers().get_all(header::ACCEPT);
+    let wanted = fields.filter_map(|field| field.to_str().ok()).collect::<Vec<_>>().join(",");
+    let weight = |offer: &str| {
+        let kind = offer.split('/').next().unwrap_or_default();
+        // The most exact range that covers it decides (RFC 9110, section 12.5.1).
+        let ranges = wanted.split(',').filter_map(|part| {
+            let mut pieces = part.split(';').map(str::trim);
+            let range = pieces.next()?.to_ascii_lowercase();
+            let exact = [offer.to_owned(), format!("{kind}/*"), "*/*".to_owned()];
+            let exact = exact.iter().position(|one| *one == range)?;
+            let weight = pieces.find_map(|piece| piece.strip_prefix("q=")?.parse::<f32>().ok());
+            Some((exact, weight.unwrap_or(1.0)))
+        });
+        ranges.min_by_key(|(exact, _)| *exact).map_or(0.0, |(_, weight)| weight)
+    };
+    let mut best = (0.0, offers.first().copied().unwrap_or_default());
+    for offer in offers {
+        if weight(offer) > best.0 {
+            best = (weight(offer), *offer);
+        }
+    }
+    best.1
 }
 
 /// Gives a header field that may stand at most once.

@@ -26,6 +26,7 @@ use crate::app::App;
 use crate::auth::Identity;
 use crate::auth::access::unauthenticated;
 use crate::error::{Error, ErrorCode, Result};
+use crate::permits::statement::STATUS_LIST_PATH;
 
 const NONE: &str = "default-src 'none'; frame-ancestors 'none'";
 const DOCS: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; \
@@ -64,7 +65,9 @@ pub async fn gateway(
         head: asked == Method::HEAD,
         cors: cors(request.headers(), &app),
         docs: request.path().starts_with("/docs"),
-        open: request.path().starts_with("/log/"),
+        open: request.path().starts_with("/log/")
+            || request.path() == STATUS_LIST_PATH
+            || request.path() == "/.well-known/jwks.json",
         allow: route.map(Route::allow),
         id,
         app,
@@ -228,7 +231,7 @@ struct Exchange<'a> {
     operation: &'a str,
     head: bool,
     docs: bool,
-    /// Whether pages of any origin may read the answer: the public log is for everybody.
+    /// Whether pages of any origin may read the answer: the public log and what permits are verified with are for everybody.
     open: bool,
     allow: Option<String>,
     cors: Option<HeaderValue>,

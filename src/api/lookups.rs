@@ -190,8 +190,8 @@ pub struct ValidityView {
     /// Whether its holder may work today.
     pub valid: bool,
     /// Why: `inForce`, `suspended`, `lapsed`, `expired`, `annulled` or `superseded`.
-    #[schema(max_length = 12, example = "inForce")]
-    pub reason: String,
+    #[schema(value_type = String, max_length = 12, example = "inForce")]
+    pub reason: PermitStatus,
     /// The first day on which it was not valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invalid_since: Option<NaiveDate>,
@@ -670,16 +670,25 @@ pub async fn show_permit(app: App, Path(number): Path<String>) -> Result<HttpRes
         )
     })?;
     let today = today(&row.time_zone, app.clock.now());
-    // The days decide, also in the moments before the timer has written them down.
-    let (reason, invalid_since) = match (row.status.as_str(), row.paid_through) {
-        ("inForce", _) if row.ends_on < today => ("expired".to_owned(), row.ends_on.succ_opt()),
-        ("inForce", Some(paid)) if paid < today => ("lapsed".to_owned(), paid.succ_opt()),
-        _ => (row.status.clone(), row.closed_on),
+    let written = serde_json::from_value::<PermitStatus>(row.status.clone().into());
+    let written = written.map_err(|_| Error::Corrupt {
+        table: "permits",
+        column: "status",
+        row: row.number.clone(),
+    })?;
+    let status = written.on(today, row.paid_through, row.ends_on);
+    let invalid_since = match status {
+        PermitStatus::Expired => row.closed_on.or(row.ends_on.succ_opt()),
+        PermitStatus::Lapsed => row.closed_on.or(row.paid_through.and_then(|day| day.succ_opt())),
+        PermitStatus::InForce
+        | PermitStatus::Suspended
+        | PermitStatus::Annulled
+        | PermitStatus::Superseded => row.closed_on,
     };
     let view = ValidityView {
         number: row.number,
-        valid: reason == "inForce",
-        reason,
+        valid: status == PermitStatus::InForce,
+        reason: status,
         invalid_since,
         territory: row.territory,
         profession: row.profession,

@@ -15,6 +15,7 @@ use utoipa_actix_web::AppExt as _;
 
 use super::problem;
 use crate::error::ErrorCode;
+use crate::permits::statement::STATUS_LIST_PATH;
 
 /// The API's version, in the document and in `API-Version` of every answer.
 pub const VERSION: &str = "1.0.0";
@@ -181,7 +182,8 @@ impl Operation {
             public,
             lookup: public
                 && template.starts_with("/v1/")
-                && (tag == "log" || tag == "public" && template.contains('{')),
+                && (tag == "log"
+                    || tag == "public" && (template.contains('{') || template == STATUS_LIST_PATH)),
             offers: offers.into_iter().collect(),
         }
     }

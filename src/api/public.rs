@@ -1,4 +1,4 @@
-//! Operations for anyone, without an account: health, keys, the document; look-ups by reference and number.
+//! Operations for anyone, without an account: health, the document; look-ups by reference and number.
 //!
 //! Each handler is registered here with `config.service(handler)`, which also documents it, and says
 //! `security(())`. Under `/v1`, what is public is also counted against the caller's address.
@@ -11,7 +11,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::openapi;
 use crate::app::App;
-use crate::auth::tokens::Jwks;
 use crate::error::Result;
 use crate::storage::health;
 use crate::storage::registers::{self, BreakerState};
@@ -23,7 +22,6 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
         .service(show_readiness)
         .service(show_start)
         .service(show_metrics)
-        .service(show_jwks)
         .service(show_openapi);
 }
 
@@ -101,18 +99,6 @@ async fn show_registers(app: &App) {
         let up = row.is_none_or(|row| row.state == BreakerState::Closed);
         app.registers.metrics().set_up(&name, up);
     }
-}
-
-/// Public keys
-///
-/// The keys that sign access tokens, as a JWK set.
-#[utoipa::path(tag = "public", security(()), responses(
-    (status = 200, description = "The keys.", body = Jwks)))]
-#[get("/.well-known/jwks.json")]
-pub async fn show_jwks(app: App) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .json(app.tokens.jwks())
 }
 
 /// This document

@@ -1244,7 +1244,7 @@ pub struct AccessView {
     pub id: Uuid,
     /// When.
     pub at: DateTime<Utc>,
-    /// What was read: `applicationRead`, `documentRead`, `historyRead`, `clockRead`, `receiptRead`, `queueRead`, `searchRead`,
+    /// What was read: `applicationRead`, `documentRead`, `historyRead`, `clockRead`, `receiptRead`, `permitRead`, `queueRead`, `searchRead`,
     /// `logQueried`, `logExported`.
     #[schema(max_length = 40, example = "applicationRead")]
     pub kind: String,

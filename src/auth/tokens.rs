@@ -145,19 +145,10 @@ impl Tokens {
         })
     }
 
-    /// Gives the public key as a JWK set (RFC 7517).
+    /// Gives the public key: its id, and its bytes in base64url.
     #[must_use]
-    pub fn jwks(&self) -> Jwks {
-        Jwks {
-            keys: vec![Jwk {
-                kty: "OKP".to_owned(),
-                crv: "Ed25519".to_owned(),
-                alg: "EdDSA".to_owned(),
-                r#use: "sig".to_owned(),
-                kid: self.key_id.clone(),
-                x: self.public.clone(),
-            }],
-        }
+    pub fn public_key(&self) -> (&str, &str) {
+        (&self.key_id, &self.public)
     }
 
     /// Makes a short authenticator of `content` for `purpose`: what a client gives back unchanged proves itself.
@@ -173,37 +164,6 @@ impl Tokens {
         }
         short
     }
-}
-
-/// A set of public keys.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Jwks {
-    /// The keys that sign access tokens now.
-    #[schema(max_items = 10)]
-    pub keys: Vec<Jwk>,
-}
-
-/// A public key (RFC 7517, RFC 8037).
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Jwk {
-    /// The key's type.
-    #[schema(max_length = 10, example = "OKP")]
-    pub kty: String,
-    /// The curve.
-    #[schema(max_length = 20, example = "Ed25519")]
-    pub crv: String,
-    /// The algorithm.
-    #[schema(max_length = 20, example = "EdDSA")]
-    pub alg: String,
-    /// What the key is for.
-    #[schema(max_length = 10, example = "sig")]
-    pub r#use: String,
-    /// The key's thumbprint (RFC 7638).
-    #[schema(max_length = 64, example = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")]
-    pub kid: String,
-    /// The public key.
-    #[schema(max_length = 64, example = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]
-    pub x: String,
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ const fn secret(
 }
 
 /// All settings. Lists are TOML arrays in the file and separated by commas in the environment.
-pub const SETTINGS: [Setting; 25] = [
+pub const SETTINGS: [Setting; 27] = [
     secret(
         "database_url",
         "DATABASE_URL",
@@ -125,6 +125,18 @@ pub const SETTINGS: [Setting; 25] = [
         "PROPUSK_LOG_KEY",
         "not set",
         "what such a file holds, in place of log_key_file",
+    ),
+    setting(
+        "permit_key_file",
+        "PROPUSK_PERMIT_KEY_FILE",
+        "required, unless permit_key is set",
+        "file with the keys that sign permits, made by `propusk permit key new`",
+    ),
+    secret(
+        "permit_key",
+        "PROPUSK_PERMIT_KEY",
+        "not set",
+        "what such a file holds, in place of permit_key_file",
     ),
     setting(
         "log_directory",

@@ -13,6 +13,7 @@ use lettre::{AsyncSmtpTransport, Tokio1Executor};
 use super::SETTINGS;
 use crate::audit::note::LogKeys;
 use crate::audit::witness::client::Witness;
+use crate::permits::keys::PermitKeys;
 use crate::registers::{REGISTER_FORM, Register};
 use crate::webhook::{KEY_BYTES, Key};
 
@@ -182,6 +183,24 @@ pub(super) fn log_key_file(text: &str) -> Result<String, String> {
 pub(super) fn log_key(text: &str) -> Result<String, String> {
     LogKeys::parse(text).map_err(|error| {
         format!("has no key of a log ({error}); write what `propusk audit key new` writes")
+    })?;
+    Ok(text.to_owned())
+}
+
+/// Reads the keys of permits from a file.
+pub(super) fn permit_key_file(text: &str) -> Result<String, String> {
+    let make = "make one with `propusk permit key new FILE`";
+    let keys = std::fs::read_to_string(text)
+        .map_err(|error| format!("names {text}, which cannot be read ({error}); {make}"))?;
+    PermitKeys::parse(&keys)
+        .map_err(|error| format!("names {text}, which has no keys to use ({error}); {make}"))?;
+    Ok(keys)
+}
+
+/// Reads the keys of permits as they stand. The parser's words never repeat a key.
+pub(super) fn permit_key(text: &str) -> Result<String, String> {
+    PermitKeys::parse(text).map_err(|error| {
+        format!("has no keys to use ({error}); write what `propusk permit key new` writes")
     })?;
     Ok(text.to_owned())
 }

@@ -30,6 +30,8 @@ pub struct Answer {
     pub etag: Option<String>,
     /// The body, or null where there is no JSON.
     pub json: Value,
+    /// The body as text, or nothing where it is none.
+    pub text: String,
 }
 
 /// Sends a request and reads the whole answer.
@@ -69,7 +71,8 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
     let chunked = field("transfer-encoding").is_some_and(|value| value.contains("chunked"));
     let body = if chunked { dechunk(rest)? } else { rest.to_vec() };
     let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    Some(Answer { status, etag: field("etag").map(str::to_owned), json })
+    let etag = field("etag").map(str::to_owned);
+    Some(Answer { status, etag, json, text: String::from_utf8(body).unwrap_or_default() })
 }
 
 /// Puts the chunks of RFC 9112, 7.1 together.

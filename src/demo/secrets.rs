@@ -13,6 +13,7 @@ use crate::audit::note::LogKey;
 use crate::clock::Clock;
 use crate::config::DEMO_MARK;
 use crate::error::{Error, Result};
+use crate::permits::keys::PermitKeys;
 
 /// What the demo signs with.
 pub struct Secrets {
@@ -22,6 +23,8 @@ pub struct Secrets {
     pub payment_webhook_secret: Vec<u8>,
     /// The key of the public log, of a name that says whose it is.
     pub log_key: String,
+    /// The keys of permits, with a note that says whose they are.
+    pub permit_key: String,
 }
 
 impl Secrets {
@@ -53,7 +56,14 @@ impl Secrets {
                 .map(|key| format!("{}\n", key.private_line()))
                 .map_err(|error| Error::internal("cannot make the demo's log key", error))
         })?;
-        Ok(Self { token_key, payment_webhook_secret: webhook.into_bytes(), log_key })
+        let permit_key = keep(&dir.join("permit.key"), || {
+            let mut seed = [0; 32];
+            clock.fill(&mut seed);
+            let note = format!("{DEMO_MARK}permit-key");
+            Ok(PermitKeys::generate(seed, clock.now(), Some(&note)).private_text())
+        })?;
+        let payment_webhook_secret = webhook.into_bytes();
+        Ok(Self { token_key, payment_webhook_secret, log_key, permit_key })
     }
 }
 
@@ -96,6 +106,9 @@ mod tests {
         fs::remove_dir_all(&dir).unwrap();
         assert_eq!(first.token_key, second.token_key);
         assert_eq!(first.payment_webhook_secret, second.payment_webhook_secret);
+        assert_eq!(first.permit_key, second.permit_key);
+        assert!(first.permit_key.contains(DEMO_MARK));
+        assert!(PermitKeys::parse(&first.permit_key).is_ok());
         assert!(first.token_key.starts_with(DEMO_MARK));
         assert!(first.payment_webhook_secret.starts_with(DEMO_MARK.as_bytes()));
         assert!(Tokens::new(&first.token_key, "http://127.0.0.1:8080").is_ok());

@@ -18,6 +18,9 @@ use super::{line, seed};
 use crate::app::App;
 use crate::casework::Casework;
 use crate::error::{Error, Result};
+use crate::permits::keys::PublishedKeys;
+use crate::permits::statement::{self, STATUS_LIST_PATH};
+use crate::permits::status_list::{self, Status};
 use crate::storage::applications::{self, Key, Wants};
 use crate::storage::audit;
 use crate::webhook;
@@ -378,6 +381,7 @@ impl Walk<'_> {
         if permit["valid"] != true {
             return Err(Error::bug(format!("the new permit is not valid: {permit}")));
         }
+        self.prove(applicant, &number).await?;
         let version = usize::try_from(self.view["version"].as_u64().unwrap_or(0)).unwrap_or(0);
         for (who, what, path) in [
             (
@@ -412,6 +416,38 @@ impl Walk<'_> {
         line(&format!("\nReplayed: {} events give the application as it is stored.", events.len()));
         line(&format!("Walked {} steps from draft to {}.", self.number, self.text("state")));
         Ok(())
+    }
+
+    /// The applicant shows the permit's QR; an inspector verifies it with what he fetched of the office in the morning.
+    async fn prove(&mut self, applicant: &'static str, number: &str) -> Result<()> {
+        let path = format!("/v1/applications/{}/permit/qr", self.text("id"));
+        let fields = vec![("Accept", "application/jwt".to_owned())];
+        let qr = self.send(Some(applicant), "GET", &path, fields, Vec::new()).await?;
+        self.say(applicant, "has the permit's QR printed", &format!("GET {path}"), "", qr.status);
+        expect(&qr, 200, "the QR of a permit in force")?;
+        line(&format!("     the QR holds {} bytes", qr.text.len()));
+        let keys = self.send(None, "GET", "/.well-known/jwks.json", Vec::new(), Vec::new()).await?;
+        let list = self.send(None, "GET", STATUS_LIST_PATH, Vec::new(), Vec::new()).await?;
+        self.say("an inspector", "verifies it off line", "propusk permit verify", "", list.status);
+        let now = self.app.clock.now();
+        let wrong = |what: &str| Error::bug(format!("the permit does not prove itself: {what}"));
+        let keys = PublishedKeys::parse(&keys.text).map_err(|error| wrong(&error.to_string()))?;
+        let proven = statement::verify(&qr.text, &keys, now);
+        let stated = proven.map_err(|error| wrong(&error.to_string()))?.statement;
+        let list = status_list::open(&list.text, &keys, now);
+        let list = list.map_err(|error| wrong(&error.to_string()))?;
+        let standing = list.bits.get(stated.status.status_list.idx);
+        line(&format!(
+            "     {} of {}, born in {}: genuine, to {}, {standing:?} in the status list",
+            stated.num,
+            stated.ini,
+            stated.yob,
+            stated.last_day()
+        ));
+        match standing {
+            Some(Status::Valid) if stated.num.as_str() == number => Ok(()),
+            _ => Err(wrong("the status list or the number says otherwise")),
+        }
     }
 
     /// The applicant sees who read the file: officers at work, and the auditor's question just now.

@@ -94,7 +94,7 @@ diesel::table! {
     permits (number) {
         number -> Text, application_id -> Uuid, status -> Text, holder_name -> Text, territory -> Text,
         profession -> Nullable<Text>, issued_on -> Date, paid_through -> Nullable<Date>, ends_on -> Date,
-        closed_on -> Nullable<Date>,
+        closed_on -> Nullable<Date>, place -> BigInt,
     }
 }
 

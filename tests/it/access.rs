@@ -51,6 +51,8 @@ const TABLE: &[(&str, Option<&[Person]>)] = &[
     ("show_status", ANYONE),
     ("show_status_details", ANYONE),
     ("show_permit", ANYONE),
+    ("show_status_list", ANYONE),
+    ("show_permit_qr", COUNTER),
     ("receive_payment", ANYONE),
     ("receive_register_answer", ANYONE),
     ("show_checkpoint", ANYONE),

@@ -8,17 +8,19 @@ use std::process::Command;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::DateTime;
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use propusk::audit::note::LogKey;
 use propusk::config::{CommandConfig, Config, ConfigErrors, DEMO_MARK, DemoConfig};
 use propusk::demo::postgres::{PostgresOptions, PrivatePostgres, ensure_database, remove};
+use propusk::permits::keys::PermitKeys;
 use propusk::registers::Register;
 use propusk::storage::migrate;
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::app::log_key;
+use crate::support::app::{log_key, permit_key};
 use crate::support::db::{TestDatabase, test_dir};
 
 async fn connect(url: &str) -> Client {
@@ -241,6 +243,7 @@ fn right(dir: &Path) -> Environment {
         ("PROPUSK_MAIL_FROM", "Work permits <noreply@example.org>".to_owned()),
         ("PROPUSK_DOCUMENTS_DIRECTORY", dir.clone()),
         ("PROPUSK_LOG_KEY", log_key()),
+        ("PROPUSK_PERMIT_KEY", permit_key()),
         ("PROPUSK_LOG_DIRECTORY", dir),
         ("PROPUSK_LISTEN", String::new()),
     ])
@@ -259,6 +262,7 @@ fn a_right_configuration_is_accepted_and_hides_its_secrets() {
     let shown = format!("{config:?}");
     assert!(!shown.contains("8, 8, 8") && !shown.contains("whsec_"), "{shown}");
     assert!(!shown.contains("hunter2") && !shown.contains("PRIVATE KEY"), "{shown}");
+    assert!(!shown.contains("\"d\"") && !shown.contains("\\\"d"), "{shown}");
     assert!(!shown.contains("9, 9, 9") && !shown.contains("PRIVATE+KEY"), "{shown}");
 }
 
@@ -356,11 +360,16 @@ fn serve_refuses_the_secrets_of_the_demo() {
     environment.insert("PROPUSK_PAYMENT_WEBHOOK_SECRETS", coded);
     let log = LogKey::generate(&format!("{DEMO_MARK}01234567/log"), [1; 32]).unwrap();
     environment.insert("PROPUSK_LOG_KEY", log.private_line());
+    let made = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+    let note = format!("{DEMO_MARK}permit-key");
+    let permit = PermitKeys::generate([1; 32], made, Some(&note)).private_text();
+    environment.insert("PROPUSK_PERMIT_KEY", permit.clone());
     let error = load(&environment).unwrap_err().to_string();
     assert!(error.contains("token_key_file is the demo's key"), "{error}");
+    assert!(error.contains("permit_key_file is the demo's key"), "{error}");
     assert!(error.contains("payment_webhook_secrets has the demo's secret"), "{error}");
     assert!(error.contains("log_key_file is the demo's key"), "{error}");
-    assert_eq!(error.lines().count(), 4, "{error}");
+    assert_eq!(error.lines().count(), 5, "{error}");
 
     // The demo itself takes them.
     let demo = Config::demo(DemoConfig {
@@ -370,6 +379,7 @@ fn serve_refuses_the_secrets_of_the_demo() {
         token_key: pem,
         payment_webhook_secret: secret,
         log_key: log.private_line(),
+        permit_key: permit,
     });
     assert!(demo.unwrap().listen.ip().is_loopback());
 }

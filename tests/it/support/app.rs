@@ -29,6 +29,7 @@ use propusk::auth::{Identity, OPERATOR};
 use propusk::clock::{Clock as _, FixedClock};
 use propusk::config::{Config, DemoConfig, MailTransport};
 use propusk::domain::actor::Role;
+use propusk::permits::keys::PermitKeys;
 use propusk::storage::accounts::{self, NewAccount, Unit};
 use propusk::storage::events::PlainEvent;
 use propusk::storage::migrate;
@@ -158,6 +159,7 @@ impl TestApp {
             token_key: TOKEN_KEY.to_owned(),
             payment_webhook_secret: WEBHOOK_KEY.to_owned(),
             log_key: log_key(),
+            permit_key: permit_key(),
         })
         .unwrap();
         config.database.pool_size = 8;
@@ -235,6 +237,12 @@ impl TestApp {
 /// The key of the tests' log, as its file would hold it.
 pub fn log_key() -> String {
     LogKey::generate("permits.example.org/log", [5; 32]).unwrap().private_line() + "\n"
+}
+
+/// The key of the tests' permits, as its file would hold it; made a day before [`TestApp::clock`].
+pub fn permit_key() -> String {
+    let made = DateTime::from_timestamp(1_772_344_800, 0).unwrap();
+    PermitKeys::generate([6; 32], made, None).private_text()
 }
 
 /// The last part of the URL's path: unique among the tests.

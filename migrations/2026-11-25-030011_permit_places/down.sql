@@ -1,0 +1,1 @@
+ALTER TABLE permits DROP COLUMN place;
