@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod calendar;
+pub mod permit;
 mod person;
 pub mod register_sim;
 pub mod witness;
@@ -95,6 +96,9 @@ pub enum Command {
     /// show one history to some and another to others. Needs no database.
     #[command(after_long_help = witness::HELP)]
     Witness(witness::WitnessArgs),
+    /// Make the keys of permits, and verify permits
+    #[command(subcommand)]
+    Permit(permit::PermitCommand),
     /// Play the registers of other agencies
     ///
     /// A real HTTP server that answers what registers are asked, from the data of the question, with delays, faults and
@@ -330,6 +334,9 @@ pub enum Failure {
     /// What was looked at is not as it should be, as was printed: exit code 1.
     #[error("{0}")]
     Found(String),
+    /// The command cannot be carried out as it was given: exit code 2.
+    #[error("{0}")]
+    Usage(String),
 }
 
 /// Parses the command line, does what it says, and gives the exit code.
@@ -342,7 +349,7 @@ pub fn main() -> ExitCode {
         Err(failure) => {
             eprintln!("propusk: {}", telemetry::chain(&failure));
             ExitCode::from(match failure {
-                Failure::Config(_) => 2,
+                Failure::Config(_) | Failure::Usage(_) => 2,
                 Failure::Work(_) | Failure::Found(_) => 1,
             })
         }
@@ -368,6 +375,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Calendar(command) => calendar::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Witness(args) => witness::run(args).await,
+        Command::Permit(command) => permit::run(command),
         Command::RegisterSim(args) => register_sim::run(args).await,
         Command::User(UserCommand::Add(args)) => user_add(args).await,
         Command::User(UserCommand::Change(args)) => {
