@@ -21,6 +21,7 @@ mod log_tools;
 mod openapi;
 mod outbox;
 mod outsider;
+mod permits;
 mod platform;
 mod queues;
 mod races;
