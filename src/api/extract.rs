@@ -267,9 +267,10 @@ impl IfNoneMatch {
         self.names(&etag(version))
     }
 
-    /// Tells whether the caller names this entity tag.
+    /// Tells whether the caller names this entity tag; weak ones compare as strong ones (RFC 9110, section 13.1.2).
     #[must_use]
     pub fn names(&self, current: &str) -> bool {
+        let current = current.strip_prefix("W/").unwrap_or(current);
         self.0.as_deref().is_some_and(|field| {
             field
                 .split(',')

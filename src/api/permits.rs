@@ -1,12 +1,16 @@
 //! Permits that prove themselves: the QR for its holder, and for anyone the keys and how all permits stand.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
-use actix_web::http::header;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -49,6 +53,7 @@ pub async fn show_jwks(app: App, seen: IfNoneMatch) -> HttpResponse {
 struct SignedList {
     minute: DateTime<Utc>,
     text: web::Bytes,
+    gzip: web::Bytes,
     etag: String,
 }
 
@@ -64,10 +69,32 @@ pub struct StatusListCache(Mutex<Option<Arc<SignedList>>>);
 #[utoipa::path(tag = "public", security(()), responses(
     (status = 200, description = "The list.", body = String, content_type = "application/statuslist+jwt")))]
 #[get("/v1/permits/status-list")]
-pub async fn show_status_list(app: App, seen: IfNoneMatch) -> Result<HttpResponse> {
+pub async fn show_status_list(
+    app: App,
+    request: HttpRequest,
+    seen: IfNoneMatch,
+) -> Result<HttpResponse> {
     let list = current_list(&app).await?;
+    let gzip = takes_gzip(&request);
+    let body = if gzip { list.gzip.clone() } else { list.text.clone() };
     let kind = "application/statuslist+jwt";
-    Ok(cached(&seen, &list.etag, "public, max-age=60", kind, list.text.clone()))
+    let mut answer = cached(&seen, &list.etag, "public, max-age=60", kind, body);
+    let headers = answer.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    if gzip && answer.status() == StatusCode::OK {
+        let headers = answer.headers_mut();
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    Ok(answer)
+}
+
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let fields = request.headers().get_all(header::ACCEPT_ENCODING);
+    fields.filter_map(|field| field.to_str().ok()).flat_map(|field| field.split(',')).any(|part| {
+        let mut pieces = part.split(';').map(str::trim);
+        let gzip = pieces.next().is_some_and(|coding| coding.eq_ignore_ascii_case("gzip"));
+        gzip && !pieces.any(|piece| matches!(piece, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
 }
 
 async fn current_list(app: &App) -> Result<Arc<SignedList>> {
@@ -82,13 +109,19 @@ async fn current_list(app: &App) -> Result<Arc<SignedList>> {
     permits::each_status(&mut conn, now, |place, status| bits.set(place, status.into())).await?;
     drop(conn);
     let signing = app.clone();
-    let text = web::block(move || {
+    let (text, gzip) = web::block(move || {
         let uri = format!("{}{STATUS_LIST_PATH}", signing.public_url);
-        status_list::sign(&bits, &uri, minute, &signing.permit_keys)
+        let text = status_list::sign(&bits, &uri, minute, &signing.permit_keys);
+        // What is packed stands in base64 in base64: half of that is given back.
+        let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+        let gzip = packer.write_all(text.as_bytes()).and_then(|()| packer.finish());
+        gzip.map(|gzip| (text, gzip))
     })
     .await
-    .map_err(|error| Error::internal("the status list was not signed", error))?;
-    let list = Arc::new(SignedList { minute, etag: etag_of(&text), text: text.into() });
+    .map_err(|error| Error::internal("the status list was not signed", error))?
+    .map_err(|error| Error::internal("the status list was not packed", error))?;
+    let etag = format!("W/{}", etag_of(&text));
+    let list = Arc::new(SignedList { minute, etag, text: text.into(), gzip: gzip.into() });
     *kept = Some(Arc::clone(&list));
     Ok(list)
 }
