@@ -1,12 +1,14 @@
 //! Permits that prove themselves: the QR, the published keys, the status list, and `propusk permit` without any office.
 
 use std::fs;
+use std::io::Read as _;
 use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use flate2::read::GzDecoder;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use propusk::domain::permit::{PermitNumber, PermitStatus};
@@ -126,6 +128,65 @@ async fn a_stranger_s_decoder_reads_the_qr_as_it_was_signed() {
     assert_eq!(zbar(&image), token(&app, &case, MIGRANT).await);
 }
 
+#[test]
+fn a_photograph_of_a_printed_permit_is_read_by_a_stranger_s_decoder_and_by_ours() {
+    let pocket = Pocket::new("photograph");
+    let token = pocket.token();
+    let printed = Qr::new(&token).unwrap().png().unwrap();
+    // Pixels for a module: 25 mm fill a fifth of the width of a picture of 1,920 pixels, or less than a quarter of it.
+    for (pixels, degrees) in [(4.0, 0.0), (4.0, 8.0), (5.0, -12.0)] {
+        let image = pocket.put("photograph.png", photograph(&printed, pixels, degrees));
+        assert_eq!(zbar(Path::new(&image)), token, "{pixels} pixels, {degrees} degrees");
+        let (code, said) = pocket.verify(&image);
+        assert_eq!(code, 0, "{pixels} pixels, {degrees} degrees: {said}");
+    }
+}
+
+/// Takes a picture of what was printed: turned, with so many pixels for a module, a shadow to the right, and noise.
+fn photograph(printed: &[u8], pixels: f64, degrees: f64) -> Vec<u8> {
+    let mut decoder = png::Decoder::new(std::io::Cursor::new(printed));
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().unwrap();
+    let mut paper = vec![0; reader.output_buffer_size().unwrap()];
+    let width = reader.next_frame(&mut paper).unwrap().width as usize;
+    // The print has eight pixels a module.
+    let scale = 8.0 / pixels;
+    let side = (width as f64 / scale * 1.3) as usize;
+    let (sin, cos) = degrees.to_radians().sin_cos();
+    let mut noise = 1_u32;
+    let mut picture = Vec::with_capacity(side * side);
+    for place in 0..side * side {
+        let mut light = 0.0;
+        for part in 0..16 {
+            let at = |whole: usize, part: usize| {
+                (whole as f64 + (part as f64 + 0.5) / 4.0 - side as f64 / 2.0) * scale
+            };
+            let (x, y) = (at(place % side, part % 4), at(place / side, part / 4));
+            let on_paper = |at: f64| {
+                let at = at + width as f64 / 2.0;
+                (at >= 0.0 && at < width as f64).then_some(at as usize)
+            };
+            let dot = on_paper(x * cos + y * sin).zip(on_paper(y * cos - x * sin));
+            light += dot.map_or(255.0, |(x, y)| f64::from(paper[y * width + x]));
+        }
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let shadow = 200.0 - 70.0 * (place % side) as f64 / side as f64;
+        let grain = f64::from(noise >> 24) / 255.0 * 30.0;
+        picture.push((20.0 + light / 16.0 / 255.0 * shadow + grain) as u8);
+    }
+    paint(side, &picture)
+}
+
+/// Writes a square picture in shades of grey.
+fn paint(side: usize, picture: &[u8]) -> Vec<u8> {
+    let side = u32::try_from(side).unwrap();
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, side, side);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.write_header().unwrap().write_image_data(picture).unwrap();
+    bytes
+}
+
 #[actix_web::test]
 async fn only_a_permit_that_is_not_over_has_a_qr() {
     let app = TestApp::spawn().await;
@@ -220,7 +281,7 @@ async fn the_status_list_says_what_the_office_says_on_line() {
 #[actix_web::test]
 async fn the_status_list_is_of_its_kind_cached_for_a_minute_and_counted_against_the_caller() {
     let app = TestApp::spawn_with(|config| {
-        config.public_lookups_per_minute = NonZeroU32::new(3).unwrap();
+        config.public_lookups_per_minute = NonZeroU32::new(4).unwrap();
     })
     .await;
     let get = || app.get(STATUS_LIST_PATH);
@@ -230,11 +291,17 @@ async fn the_status_list_is_of_its_kind_cached_for_a_minute_and_counted_against_
     let header = jsonwebtoken::decode_header(&reply.body).unwrap();
     assert_eq!(header.typ.as_deref(), Some("statuslist+jwt"));
     app.advance(TimeDelta::milliseconds(10));
+    let packed = get().header("accept-encoding", "br, gzip;q=0.8").send().await.expect(200);
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    assert_eq!(packed.header("vary"), Some("Accept-Encoding"));
+    let mut unpacked = Vec::new();
+    GzDecoder::new(&*packed.body).read_to_end(&mut unpacked).unwrap();
+    assert_eq!(unpacked, reply.body);
     let statements = app.app.db.statements();
     let etag = reply.header("etag").unwrap();
     get().header("if-none-match", etag).send().await.expect(304);
     assert_eq!(app.app.db.statements(), statements, "the list was made twice in a minute");
-    let same = get().send().await.expect(200);
+    let same = get().header("accept-encoding", "gzip;q=0").send().await.expect(200);
     assert_eq!(same.body, reply.body);
     get().send().await.expect(429).problem("too-many-requests");
 }
@@ -407,7 +474,7 @@ fn what_is_no_valid_permit_is_refused_by_name() {
     let header = token.split_once('.').unwrap().0;
     let posing = format!("{header}.{}", resigned.split_once('.').unwrap().1);
     let picture = pocket.image("shop.png", "https://shop.example/offer");
-    let blank = pocket.put("blank.png", Qr::new("x").unwrap().png().map(whiten).unwrap());
+    let blank = pocket.put("blank.png", paint(64, &[255; 64 * 64]));
     for (permit, reason) in [
         (posing, "forged or was altered"),
         (token[..token.len() - 20].to_owned(), "it was cut"),
@@ -429,19 +496,6 @@ fn what_is_no_valid_permit_is_refused_by_name() {
         let (code, said) = pocket.verify_at(&token, at, &[]);
         assert!(code == 1 && said.contains(reason), "{said}");
     }
-}
-
-/// An image of the same size with nothing in it: PNG stores white as ones.
-fn whiten(image: Vec<u8>) -> Vec<u8> {
-    let mut decoder = png::Decoder::new(std::io::Cursor::new(image)).read_info().unwrap();
-    let (width, height) = decoder.info().size();
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(png::ColorType::Grayscale);
-    let pixels = vec![255; (width * height) as usize];
-    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
-    let _ = decoder.next_row();
-    bytes
 }
 
 #[test]

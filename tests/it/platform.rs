@@ -324,6 +324,30 @@ fn registers_are_a_list_in_a_file_and_each_is_named_once() {
 }
 
 #[test]
+fn serve_does_not_start_without_a_key_for_permits_nor_with_one_that_is_none() {
+    let dir = test_dir("permit-key");
+    let mut environment = right(&dir);
+    let key = environment.remove("PROPUSK_PERMIT_KEY").unwrap();
+    let error = load(&environment).unwrap_err().to_string();
+    assert!(error.contains("permit_key_file is not set"), "{error}");
+    let file = dir.join("permit.key");
+    std::fs::write(&file, &key).unwrap();
+    environment.insert("PROPUSK_PERMIT_KEY_FILE", file.display().to_string());
+    assert!(load(&environment).is_ok());
+    environment.insert("PROPUSK_PERMIT_KEY", key);
+    let error = load(&environment).unwrap_err().to_string();
+    assert!(error.contains("permit_key and permit_key_file exclude each other"), "{error}");
+    environment.remove("PROPUSK_PERMIT_KEY_FILE");
+    environment
+        .insert("PROPUSK_PERMIT_KEY", "{\"keys\": [{\"d\": 5, \"x\": \"hunter2\"}]}".to_owned());
+    let error = load(&environment).unwrap_err().to_string();
+    assert!(
+        error.contains("permit_key has no keys to use") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_file_that_is_not_toml_is_refused_with_its_line() {
     let file = test_dir("not-toml").join("propusk.toml");
     std::fs::write(&file, "log = \"info\"\nlisten = \n").unwrap();
