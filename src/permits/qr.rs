@@ -175,7 +175,29 @@ fn grey(image: &[u8]) -> Result<(usize, usize, Vec<u8>), ImageProblem> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn no_picture_stops_the_reader(
+            width in 1..90u32, height in 1..90u32, noise in any::<u64>(), damage in 0..3000usize, over in any::<u8>(),
+        ) {
+            let pixels: Vec<u8> = (0..width * height)
+                .map(|place| (noise.wrapping_mul(u64::from(place) * 2 + 1) >> 56) as u8 & 0x80)
+                .collect();
+            let _ = read(&paint(png::ColorType::Grayscale, (width, height), &pixels));
+            // A code with a strip of it painted over.
+            let code = Qr::new("a permit that somebody has scratched").unwrap();
+            let mut damaged = code.clone();
+            for dark in damaged.dark.iter_mut().skip(damage % code.dark.len()).take(over.into()) {
+                *dark = !*dark;
+            }
+            let _ = read(&damaged.png().unwrap());
+        }
+    }
 
     fn paint(color: png::ColorType, size: (u32, u32), pixels: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -95,7 +95,7 @@ impl Statement {
         let names =
             [Some(&person.family_name), Some(&person.given_name), person.patronymic.as_ref()];
         let initials = names.into_iter().flatten().filter_map(|name| {
-            name.chars().find(|letter| letter.is_alphabetic()).map(|letter| letter.to_uppercase())
+            name.chars().find(|letter| letter.is_alphabetic()).map(char::to_uppercase)
         });
         let nbf = begins(permit.issued_on, zone)?;
         let exp = begins(permit.ends_on.succ_opt()?, zone)?;
