@@ -24,6 +24,7 @@ use propusk::demo::people;
 use propusk::demo::postgres::{PostgresOptions, PrivatePostgres};
 use propusk::domain::actor::{Actor, Role};
 use propusk::domain::form::Form;
+use propusk::permits::keys::PermitKeys;
 use propusk::storage::events::{self, PlainEvent};
 use propusk::storage::migrate;
 use tokio_postgres::{Client, NoTls};
@@ -61,6 +62,7 @@ fn app(url: &str, dir: &Path) -> App {
         token_key: TOKEN_KEY.to_owned(),
         payment_webhook_secret: b"propusk-demo-measured".to_vec(),
         log_key: LogKey::generate("bench.example/log", [3; 32]).unwrap().private_line(),
+        permit_key: PermitKeys::generate([4; 32], SystemClock.now(), None).private_text(),
     });
     App::new(&config.unwrap(), Arc::new(SystemClock)).unwrap()
 }
