@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
@@ -28,6 +29,7 @@ use crate::api::openapi as document;
 use crate::app::{self, App};
 use crate::auth::passwords::{Cost, Passwords};
 use crate::auth::{self, AccountChange, NewUser};
+use crate::casework::Casework;
 use crate::clock::SystemClock;
 use crate::config::{CommandConfig, Config, ConfigErrors, LogConfig};
 use crate::domain::actor::Role;
@@ -569,6 +571,18 @@ fn command_db(url: &str) -> Result<Db, Error> {
         wait: Duration::from_secs(30),
         statement_timeout: Duration::from_secs(60),
     })
+}
+
+/// Opens the door for a command: with the registers of the configuration, by which it is told what waits for whom.
+async fn command_casework(config: &CommandConfig) -> Result<Casework, Failure> {
+    let rules = Arc::new(app::rules(config.workflows_directory.as_deref())?);
+    let db = command_db(config.database.url.expose())?;
+    refuse_unregistered(&db, &rules).await?;
+    let registers = config.registers.iter().map(|one| one.name().to_owned()).collect();
+    // The worker of serve finds the jobs by itself.
+    let casework =
+        Casework::new(db, rules, Arc::new(SystemClock), TimeDelta::zero(), Arc::new(|| ()));
+    Ok(casework.with_registers(registers))
 }
 
 /// Builds the service and refuses rules that the database does not know as they are.

@@ -120,6 +120,8 @@ pub struct CommandConfig {
     pub database: DatabaseConfig,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// The registers that answer by themselves; the others' checks are officers' work.
+    pub registers: Vec<Register>,
     /// Definitions to use in place of the ones in the binary.
     pub workflows_directory: Option<PathBuf>,
     /// The keys that sign the public log, where they are set.
@@ -222,6 +224,7 @@ impl CommandConfig {
         let config = database.map(|database| Self {
             database,
             log: draft.log,
+            registers: draft.registers,
             workflows_directory: draft.workflows_directory,
             log_keys: draft.log_key_file.or(draft.log_key).map(Secret::new),
             log_directory: draft.log_directory,

@@ -2,17 +2,13 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use chrono::TimeDelta;
 use clap::{Args, Subcommand};
 
-use super::{ConfigFile, Failure, command_config, command_db, refuse_unregistered};
-use crate::app;
+use super::{ConfigFile, Failure, command_casework, command_config};
 use crate::auth::OPERATOR;
 use crate::casework::Casework;
 use crate::casework::calendars::{Draft, Move, Pass};
-use crate::clock::SystemClock;
 use crate::error::Error;
 use crate::storage::rule_files::Loading;
 
@@ -62,12 +58,7 @@ pub(super) async fn run(command: CalendarCommand) -> Result<(), Failure> {
 }
 
 async fn casework(file: &ConfigFile) -> Result<Casework, Failure> {
-    let config = command_config(file)?;
-    let rules = Arc::new(app::rules(config.workflows_directory.as_deref())?);
-    let db = command_db(config.database.url.expose())?;
-    refuse_unregistered(&db, &rules).await?;
-    // The worker of serve finds the jobs by itself.
-    Ok(Casework::new(db, rules, Arc::new(SystemClock), TimeDelta::zero(), Arc::new(|| ())))
+    command_casework(&command_config(file)?).await
 }
 
 async fn load(args: &CalendarLoadArgs) -> Result<(), Failure> {

@@ -1,17 +1,11 @@
 //! Erasing a person's data on request; the worker does the same by itself when the term is over.
 
-use std::sync::Arc;
-
-use chrono::TimeDelta;
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
-use super::{AfterHelp, ConfigFile, Failure, command_config, command_db, refuse_unregistered};
-use crate::app;
+use super::{AfterHelp, ConfigFile, Failure, command_casework, command_config};
 use crate::auth::OPERATOR;
-use crate::casework::Casework;
 use crate::casework::erasure::{Kept, Reason, Standing, Whose};
-use crate::clock::SystemClock;
 use crate::domain::form::person_key;
 use crate::domain::identity::{CountryCode, PassportNumber};
 use crate::error::Error;
@@ -56,12 +50,7 @@ pub struct PersonEraseArgs {
 /// Erases, or says what stands in the way.
 pub(super) async fn erase(args: PersonEraseArgs) -> Result<(), Failure> {
     let config = command_config(&args.config)?;
-    let rules = Arc::new(app::rules(config.workflows_directory.as_deref())?);
-    let db = command_db(config.database.url.expose())?;
-    refuse_unregistered(&db, &rules).await?;
-    let (clock, lease) = (Arc::new(SystemClock), TimeDelta::zero());
-    // The worker of serve finds the job by itself.
-    let casework = Casework::new(db, rules, clock, lease, Arc::new(|| ()));
+    let casework = command_casework(&config).await?;
 
     let key = args.citizenship.zip(args.passport).map(|(of, number)| person_key(&of, &number));
     let whose = match (&key, args.application) {

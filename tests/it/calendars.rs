@@ -31,6 +31,9 @@ use crate::support::office::{Office, render};
 
 const FILE: &str = "russia-2026.toml";
 
+/// The register that answers the check `entryBan`.
+const REGISTER: &str = "controlledPersons";
+
 /// The calendar of 2026 that ships, with further days off and weekends that are worked.
 fn calendar(off: &[&str], worked: &[&str]) -> String {
     let (_, text) = FILES.iter().find(|(path, _)| path.ends_with(FILE)).unwrap();
@@ -717,4 +720,26 @@ async fn an_operator_tries_a_calendar_out_loads_it_and_lists_what_is_in_force() 
     let lines = calendar(&["2026-03-14"], &[]);
     let number = lines.lines().position(|line| line.contains("2026-03-14")).unwrap() + 1;
     assert!(said.contains(&format!("{FILE}:{number}: day-off-on-a-weekend: ")), "{said}");
+}
+
+#[tokio::test]
+async fn a_calendar_of_the_command_line_leaves_in_its_queue_what_waits_for_registers_alone() {
+    let mut office = Office::open().await;
+    let registers = [REGISTER.to_owned()].into();
+    office.casework = office.casework.clone().with_registers(registers);
+    let id = office.accepted("patent", "FA1234567").await;
+    office.clear_all_but(&office.anna, id, "entryBan").await;
+    let owner = office.owner().await;
+    let row = async || -> (Option<String>, String) {
+        let work = "SELECT work, due_on::text FROM applications WHERE id::text = $1";
+        let row = owner.query_one(work, &[&id.to_string()]).await.unwrap();
+        (row.get(0), row.get(1))
+    };
+    assert_eq!(row().await, (Some("registers".to_owned()), "2026-03-24".to_owned()));
+    let file = test_dir("calendar-and-registers").join(FILE);
+    std::fs::write(&file, calendar(&["2026-03-13"], &[])).unwrap();
+    // Whoever loads it may know of no register at all.
+    let (code, said) = run(office.database.url(), &["load", file.to_str().unwrap()]);
+    assert!(code == 0 && said.contains("1 dates moved"), "{said}");
+    assert_eq!(row().await, (Some("registers".to_owned()), "2026-03-25".to_owned()));
 }

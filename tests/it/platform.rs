@@ -311,6 +311,10 @@ fn registers_are_a_list_in_a_file_and_each_is_named_once() {
     let other = format!("\"payments http://localhost:8090/payments {secret} {secret}\"");
     let config = load(&format!("{one}, {other}")).unwrap();
     assert_eq!(config.registers[1].keys().len(), 2);
+    // By them a command, too, tells what an officer has to look at.
+    let command =
+        CommandConfig::load(Some(&file), &|name| environment.get(name).cloned()).unwrap();
+    assert_eq!(command.registers.len(), 2);
     for (registers, said) in [
         (format!("{one}, {one}"), "names taxNumbers twice"),
         (format!("\"taxNumbers http://tax.example {secret}\""), "for taxNumbers no address"),

@@ -18,7 +18,7 @@ use super::super::events::canonical;
 use super::super::rule_files::LATEST;
 use super::super::{Conn, query_failed};
 use crate::domain::event::sealed::{Private, SALT, Seal};
-use crate::domain::event::{Change, Event};
+use crate::domain::event::{Act, BuiltIn, Change, Event};
 use crate::domain::fee::Payment;
 use crate::domain::lookup;
 use crate::domain::queue::Work;
@@ -482,12 +482,15 @@ impl Statement<'_> {
         out.push_bind_param::<Text, _>(&after.state)?;
         out.push_sql(", phase = ");
         out.push_bind_param::<Text, str>(after.phase.name())?;
-        out.push_sql(", work = ");
-        out.push_bind_param::<Nullable<Text>, _>(&self.work)?;
-        out.push_sql(", open_checks = ");
-        out.push_bind_param::<Array<Text>, _>(&self.open_checks)?;
-        out.push_sql(", barred = ");
-        out.push_bind_param::<Array<SqlUuid>, _>(&self.step.barred)?;
+        // Other dates are no other work, whatever registers the process that moves them knows of.
+        if self.event.event.act != Act::BuiltIn(BuiltIn::Redate) {
+            out.push_sql(", work = ");
+            out.push_bind_param::<Nullable<Text>, _>(&self.work)?;
+            out.push_sql(", open_checks = ");
+            out.push_bind_param::<Array<Text>, _>(&self.open_checks)?;
+            out.push_sql(", barred = ");
+            out.push_bind_param::<Array<SqlUuid>, _>(&self.step.barred)?;
+        }
         out.push_sql(", version = version + 1, state_since = ");
         out.push_bind_param::<Timestamptz, _>(&after.state_since)?;
         out.push_sql(", state_event = ");
