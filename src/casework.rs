@@ -7,7 +7,7 @@
 //! There is no lock between the two: the update is guarded by the version and the state that were decided on, and
 //! each event moves the version. Whoever comes second writes nothing, loads anew and is decided anew, so the
 //! outcome is the same as under a lock, without holding one while the network is waited for. A caller who named the
-//! version he saw (`If-Match`) is told instead.
+//! version he saw (`If-Match`) is told instead; but who claims is told who was quicker.
 //!
 //! How what is over loses its person's data is in [`erasure`]; what another calendar does, in [`calendars`].
 
@@ -361,13 +361,17 @@ impl Casework {
 
     /// Takes or renews a lease on an application.
     ///
+    /// What the caller saw matters only where nobody holds it: a lost race names the holder, and a colleague's note ends
+    /// nobody's sign of life.
+    ///
     /// # Errors
     /// Refused naming the holder, when a colleague holds it.
     pub async fn claim(&self, ask: &Ask, id: Uuid, render: Render<'_>) -> Result<Answer> {
-        self.change(ask, id, Wants::default(), None, render, |application, context| {
+        let free = |application: &Application| application.claim_at(self.clock.now()).is_none();
+        let claim = |application: &Application, context: &Context<'_>| {
             engine::claim(application, &ask.actor, context)
-        })
-        .await
+        };
+        self.change_seen(ask, id, Wants::default(), None, render, free, claim).await
     }
 
     /// Gives a lease back; a senior officer ends a colleague's, saying why.
@@ -760,6 +764,21 @@ impl Casework {
         render: Render<'_>,
         decide: impl Fn(&Application, &Context<'_>) -> Result<Step, Rejection>,
     ) -> Result<Answer> {
+        self.change_seen(ask, id, wants, payment, render, |_| true, decide).await
+    }
+
+    /// As [`Casework::change`], where the version that the caller saw is compared only if `compares` says so.
+    #[expect(clippy::too_many_arguments, reason = "one place takes all the steps of a change")]
+    async fn change_seen(
+        &self,
+        ask: &Ask,
+        id: Uuid,
+        wants: Wants<'_>,
+        payment: Option<&Payment>,
+        render: Render<'_>,
+        compares: impl Fn(&Application) -> bool,
+        decide: impl Fn(&Application, &Context<'_>) -> Result<Step, Rejection>,
+    ) -> Result<Answer> {
         let key = ask.idempotency.as_ref().map(|one| one.key.as_str());
         let wants = Wants { kept_answer: ask.actor.account().zip(key), ..wants };
         for _ in 0..ATTEMPTS {
@@ -774,6 +793,7 @@ impl Casework {
             }
             if let Some(seen) = ask.if_match
                 && seen != loaded.application.version
+                && compares(&loaded.application)
             {
                 return Err(stale(&loaded.application));
             }

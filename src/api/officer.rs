@@ -87,9 +87,12 @@ pub(super) fn unit<A: Access>(caller: &Caller<A>) -> Result<&str> {
 
 /// Claim an application
 ///
-/// Takes a lease on an application, or renews the caller's own: send it as a sign of life.
+/// Takes a lease on an application, or renews the caller's own: send it as a sign of life. `If-Match` matters only where
+/// nobody holds it: a colleague's lease is 409 with `holderName`, and the caller's own is renewed, whatever version he saw.
 #[utoipa::path(tag = "office", params(("id" = Uuid, Path, description = "The application."), IfMatchHeader), responses(
-    (status = 200, description = "The application is the caller's until the lease ends.", body = ApplicationView)))]
+    (status = 200, description = "The application is the caller's until the lease ends.", body = ApplicationView),
+    (status = 409, description = "A colleague holds it (`claimed-by-another`): `holderName` says who, `until` how long at the latest."),
+    (status = 412, description = "Nobody holds it, and it has changed since the caller saw it.")))]
 #[put("/v1/applications/{id}/claim")]
 pub async fn claim_application(
     app: App,

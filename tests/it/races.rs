@@ -98,6 +98,42 @@ async fn two_officers_claim_one_application_and_one_gets_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_loses_a_claim_is_told_the_holder_whatever_version_he_saw() {
+    let office = Office::open().await;
+    let id = office.submitted(&office.migrant, "patent", "FA1234567").await;
+    let version = office.now(id).await.application.version;
+    let having_seen = |who: &Colleague| Ask { if_match: Some(version), ..who.ask() };
+    let (line, met) = (Barrier::new(2), [AtomicBool::new(false), AtomicBool::new(false)]);
+    let claim = |who: &Colleague, met| {
+        let (casework, line, ask) = (office.casework.clone(), &line, having_seen(who));
+        async move { casework.claim(&ask, id, &at_the_line(line, met)).await }
+    };
+    let answers = on_threads(claim(&office.anna, &met[0]), claim(&office.boris, &met[1])).await;
+    let (_, lost) = won_and_lost(answers);
+    let holder = office.now(id).await.application.claim.unwrap().by;
+    let (winner, loser, name) = if holder == office.anna.id {
+        (&office.anna, &office.boris, "anna")
+    } else {
+        (&office.boris, &office.anna, "boris")
+    };
+    let late = office.casework.claim(&having_seen(loser), id, &render).await.unwrap_err();
+    for refused in [lost, late] {
+        assert_eq!(refused.code(), ErrorCode::ClaimedByAnother);
+        let Error::Refused(refusal) = refused else { panic!("{refused}") };
+        assert_eq!(refusal.facts.get("holderName"), Some(&name.into()));
+    }
+
+    // A colleague's note ends nobody's sign of life.
+    office.casework.note(&loser.ask(), id, "he called", &render).await.unwrap();
+    office.casework.claim(&having_seen(winner), id, &render).await.unwrap();
+    // Where nobody holds it, the version counts.
+    office.casework.release(&winner.ask(), id, None, &render).await.unwrap();
+    let stale = office.casework.claim(&having_seen(loser), id, &render).await.unwrap_err();
+    assert_eq!(stale.code(), ErrorCode::StaleVersion);
+    office.agreed(id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_officers_ask_for_the_next_of_one_application_and_one_gets_it() {
     let office = Office::open().await;
     let id = office.submitted(&office.migrant, "patent", "FA1234567").await;
