@@ -1,15 +1,24 @@
 -- The big lists at a million applications: what lists, claims, counts and search look at is in the index that they walk.
 
 -- ── Queues ────────────────────────────────────────────────────────────────────────────────────────────────
+-- What only senior officers can move on: a claim of another officer passes it by.
+ALTER TABLE applications ADD COLUMN senior boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN applications.senior IS 'whether only senior officers can do the work that it waits for';
+-- Until now nothing but annulments that were proposed.
+UPDATE applications SET senior = true, barred = ARRAY(
+        SELECT DISTINCT (hand ->> 'by')::uuid FROM jsonb_array_elements(hands) AS hand
+        WHERE hand ->> 'command' = 'proposeAnnulment' ORDER BY 1)
+    WHERE work = 'annulment';
+
 -- As before, with everything that a filter can ask.
 DROP INDEX applications_by_urgency, applications_escalated, applications_by_open_check;
 CREATE INDEX applications_by_urgency
     ON applications (unit_code, work, in_turn, (coalesce(due_on, 'infinity')), submitted_at, id)
-    INCLUDE (due_on, claimed_until, claimed_by, escalated_at, track, state, open_checks, barred)
+    INCLUDE (due_on, claimed_until, claimed_by, escalated_at, track, state, open_checks, barred, senior)
     WHERE work IS NOT NULL;
 CREATE INDEX applications_escalated
     ON applications (unit_code, work, in_turn, (coalesce(due_on, 'infinity')), submitted_at, id)
-    INCLUDE (due_on, claimed_until, claimed_by, escalated_at, track, state, open_checks, barred)
+    INCLUDE (due_on, claimed_until, claimed_by, escalated_at, track, state, open_checks, barred, senior)
     WHERE work IS NOT NULL AND escalated_at IS NOT NULL;
 -- What counts ask: few values, each stored once and its rows in the order of the table, so that a count is several
 -- times as fast as from the index above.

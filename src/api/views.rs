@@ -1054,6 +1054,9 @@ pub struct SummaryView {
     /// Whether four eyes keep the caller from the work that it waits for; shown to the office.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub barred: Option<bool>,
+    /// Whether only senior officers can do the work that it waits for; shown to the office.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub senior_only: Option<bool>,
 }
 
 /// The latest of the officers' notes.
@@ -1123,6 +1126,7 @@ impl SummaryView {
             UrgencyView::of(urgency, expedited, row.submitted_at, language)
         });
         let barred = desk.as_ref().zip(office).map(|(desk, by)| desk.barred.contains(&by));
+        let senior_only = desk.as_ref().map(|desk| desk.senior);
         let (mut last_note, mut open_checks) = (None, None);
         if let Some(desk) = desk {
             last_note = desk.note.map(|note| LastNoteView {
@@ -1167,6 +1171,7 @@ impl SummaryView {
             last_note,
             open_checks,
             barred,
+            senior_only,
         })
     }
 }

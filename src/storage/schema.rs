@@ -55,7 +55,7 @@ diesel::table! {
         claimed_by -> Nullable<Uuid>, claimed_until -> Nullable<Timestamptz>, claimed_from -> Nullable<Text>,
         in_turn -> Bool,
         erased_at -> Nullable<Timestamptz>, erasure_basis -> Nullable<Text>,
-        open_checks -> Array<Text>, barred -> Array<Uuid>, expedited -> Nullable<Jsonb>, notes -> Jsonb, corrections -> Jsonb,
+        open_checks -> Array<Text>, barred -> Array<Uuid>, senior -> Bool, expedited -> Nullable<Jsonb>, notes -> Jsonb, corrections -> Jsonb,
         state_event -> Nullable<Uuid>, standard_due_on -> Nullable<Date>, warned_at -> Nullable<Timestamptz>,
         reminded_at -> Nullable<Timestamptz>, decided_on -> Nullable<Date>, decided_in -> Nullable<Integer>,
     }

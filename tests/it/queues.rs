@@ -160,6 +160,11 @@ fn barred(one: &Application, work: Option<Work>, account: Uuid) -> bool {
     one.hands.iter().any(|hand| hand.by == account && keeping.contains(&hand.command))
 }
 
+/// Whether only senior officers can do it, by a list written by hand.
+fn is_for_seniors(work: Option<Work>) -> bool {
+    work == Some(Work::Annulment)
+}
+
 /// What should wait in a queue, most urgent first.
 fn expected<'a>(
     office: &Office,
@@ -313,12 +318,16 @@ async fn what_a_queue_lists_counts_measures_and_gives_out_is_the_same_after_any_
             narrowed(&walk, queue, &expected).await;
             // In turn each queue's next is taken, also when nothing is free.
             if all_queues[step / 6 % all_queues.len()].name == *name {
-                let ask = office.senior.ask_with_key(&format!("next-{step}"));
+                let turn = step / 6;
+                let senior = (turn + turn / all_queues.len()) % 2 == 0;
+                let who = if senior { &office.senior } else { &office.anna };
+                let ask = who.ask_with_key(&format!("next-{step}"));
                 let answer = office.casework.claim_next(&ask, "77", queue, &render).await.unwrap();
                 let got: Option<Uuid> = answer.map(|answer| answer.body.parse().unwrap());
                 let next = expected.iter().find(|one| {
-                    one.claim_at(now).is_none()
-                        && !barred(one, work(office, &registers, one), office.senior.id)
+                    let work = work(office, &registers, one);
+                    let his = senior || !is_for_seniors(work);
+                    one.claim_at(now).is_none() && his && !barred(one, work, who.id)
                 });
                 assert_eq!(got, next.map(|one| one.id), "{name}");
                 if let Some(id) = got {
@@ -640,6 +649,32 @@ async fn a_hundred_officers_work_a_thousand_applications_exactly_once_while_leas
 }
 
 // ── By HTTP ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+#[actix_web::test]
+async fn an_annulment_is_given_to_a_senior_officer_who_did_not_propose_it() {
+    let app = TestApp::spawn().await;
+    let case = app.in_force(MIGRANT).await;
+    let propose = json!({ "command": "proposeAnnulment", "grounds": ["G90"], "reason": "Asked." });
+    app.command(SENIOR, &case.id, propose).await.expect(200);
+    for (person, barred) in [(OFFICER, false), (SENIOR, true), (OTHER_SENIOR, false)] {
+        let listed = app.get("/v1/queues/annulments/applications").by(person).send().await;
+        let one = listed.expect(200).json()["items"][0].clone();
+        let told = (&one["id"], &one["barred"], &one["seniorOnly"]);
+        assert_eq!(told, (&json!(case.id), &json!(barred), &json!(true)), "{}", person.name);
+    }
+    let claim = |person| app.post("/v1/queues/annulments/claims").by(person).key("next").send();
+    claim(OFFICER).await.expect(204);
+    claim(SENIOR).await.expect(204);
+    let claimed = claim(OTHER_SENIOR).await.expect(200).json();
+    let confirm = claimed["commands"].as_array().unwrap().iter();
+    let confirm: Vec<_> = confirm.filter(|one| one["command"] == "confirmAnnulment").collect();
+    assert_eq!((&claimed["id"], confirm.len()), (&json!(case.id), 1), "{claimed}");
+    assert!(confirm[0]["blockedBy"].as_array().is_none_or(Vec::is_empty), "{}", confirm[0]);
+    // What officers can do is said to be theirs.
+    app.submitted(EMPLOYER).await;
+    let intake = app.get("/v1/queues/intake/applications").by(OFFICER).send().await.expect(200);
+    assert_eq!(intake.json()["items"][0]["seniorOnly"], false);
+}
 
 #[actix_web::test]
 async fn nobody_is_given_what_a_colleague_has_to_decide() {

@@ -575,13 +575,13 @@ pub async fn list_queue(
 /// Claim the next application
 ///
 /// Gives the caller the most urgent application of a queue that nobody holds, as a lease, and says in `urgency` why it is
-/// this one. Two officers never get the same one, and nobody one that a colleague has to decide because of four eyes; when
-/// nothing is left the answer is 204.
+/// this one. Two officers never get the same one, nobody one that a colleague has to decide because of four eyes, and none
+/// but senior officers one that only they can move on; when nothing is left the answer is 204.
 #[utoipa::path(tag = "office", params(
     ("queue" = String, Path, description = "The queue's name.", max_length = 40, pattern = "^[a-z][a-z0-9-]*$", example = "intake"),
     IdempotencyKeyHeader, PurposeHeader), responses(
     (status = 200, description = "The application is the caller's until the lease ends.", body = ApplicationView),
-    (status = 204, description = "Nothing is free, or four eyes keep the caller from all that is (`barred` in the list).")))]
+    (status = 204, description = "Nothing is free, or nothing that is can be done by the caller (`barred` and `seniorOnly` in the list).")))]
 #[post("/v1/queues/{queue}/claims")]
 pub async fn claim_next(
     app: App,

@@ -111,6 +111,8 @@ pub struct Step {
     pub open_checks: Vec<String>,
     /// The accounts that four eyes keep from the work that it waits for now.
     pub barred: Vec<Uuid>,
+    /// Whether only senior officers can move it on.
+    pub senior: bool,
     /// Jobs to enqueue.
     pub schedule: Vec<Scheduled>,
     /// Keys of unfinished jobs to call off.
@@ -123,6 +125,7 @@ impl Step {
         Self {
             open_checks: open_checks(&after, context),
             barred: work.map(|work| barred(&after, work, context)).unwrap_or_default(),
+            senior: work.is_some() && is_for_seniors(&after, context),
             work,
             event,
             after,
@@ -459,19 +462,33 @@ fn is_done_with(application: &Application, by: Uuid, context: &Context<'_>) -> b
         && barred(application, Work::Decision, context).contains(&by)
 }
 
+/// Gives what the office's people can give from here to move it on. Corrections put right what is done: no work waits for
+/// them.
+fn office_transitions<'a>(
+    application: &'a Application,
+    context: &Context<'a>,
+) -> impl Iterator<Item = &'a Transition> {
+    let office = |party: &Party| matches!(party, Party::Officer | Party::SeniorOfficer);
+    let transitions = context.definition.transitions.iter();
+    transitions
+        .filter(|one| one.from.contains(&application.state) && !one.command.is_correction())
+        .filter(move |one| one.actors.iter().any(office))
+}
+
+/// Tells whether there is something to do for the office, and nothing of it for an officer who is no senior one.
+fn is_for_seniors(application: &Application, context: &Context<'_>) -> bool {
+    let mut all = office_transitions(application, context).peekable();
+    all.peek().is_some() && all.all(|one| !one.actors.contains(&Party::Officer))
+}
+
 /// Gives the accounts that four eyes keep from every decision that `work` is there for.
 fn barred(application: &Application, work: Work, context: &Context<'_>) -> Vec<Uuid> {
     // What a check still has to answer is not decided yet, and whoever took it in may go on checking.
     if matches!(work, Work::Checks | Work::Registers) {
         return Vec::new();
     }
-    let decisions: Vec<&Transition> = context
-        .definition
-        .transitions
-        .iter()
-        .filter(|one| one.from.contains(&application.state) && !one.four_eyes.is_empty())
-        .filter(|one| one.actors.contains(&Party::Officer))
-        .collect();
+    let decisions: Vec<&Transition> =
+        office_transitions(application, context).filter(|one| !one.four_eyes.is_empty()).collect();
     let mut accounts: Vec<Uuid> = application.hands.iter().map(|hand| hand.by).collect();
     accounts.sort_unstable();
     accounts.dedup();

@@ -73,8 +73,8 @@ pub const MOST_AHEAD: i64 = 1000;
 /// hand-in.
 ///
 /// Applications on which a colleague is at work this instant are skipped, not waited for, and so are those that four eyes
-/// keep the officer from. The lease, its event and
-/// the kept answer (an empty body, with the application as location) are one statement.
+/// keep the officer from and, for who is no senior officer, those that only senior officers can move on. The lease, its
+/// event and the kept answer (an empty body, with the application as location) are one statement.
 ///
 /// # Errors
 /// [`crate::error::Error::Internal`] when the database fails.
@@ -257,12 +257,15 @@ impl Statement<'_> {
         Ok(())
     }
 
-    /// Writes that nobody holds it and no four eyes keep the officer from it.
+    /// Writes that nobody holds it, no four eyes keep the officer from it, and he may do something with it.
     fn walk_claimable<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         self.scope.walk_free(out.reborrow())?;
         out.push_sql(" AND ");
         out.push_bind_param::<SqlUuid, _>(&self.ask.officer)?;
         out.push_sql(" <> ALL(a.barred)");
+        if !self.ask.actor.is_senior() {
+            out.push_sql(" AND NOT a.senior");
+        }
         Ok(())
     }
 

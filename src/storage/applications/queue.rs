@@ -375,6 +375,8 @@ pub struct DeskRow {
     pub work: Option<Work>,
     /// Whom four eyes keep from it.
     pub barred: Vec<Uuid>,
+    /// Whether only senior officers can do that work.
+    pub senior: bool,
     /// Why it goes before all others.
     pub expedited: Option<Expedited>,
     /// The latest note.
@@ -468,7 +470,7 @@ pub(in crate::storage) fn walk_summary<'b>(
     out.push_bind_param::<Timestamptz, _>(now)?;
     out.push_sql(
         " AT TIME ZONE n.time_zone)::date FROM units n WHERE n.code = a.unit_code), \
-         'work', a.work, 'barred', to_jsonb(a.barred), 'expedited', a.expedited, 'claimedFrom', a.claimed_from, \
+         'work', a.work, 'barred', to_jsonb(a.barred), 'senior', a.senior, 'expedited', a.expedited, 'claimedFrom', a.claimed_from, \
          'note', a.notes -> -1, 'noteBy', (SELECT o.name FROM accounts o \
            WHERE o.id = (a.notes -> -1 ->> 'by')::uuid), \
          'checks', (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'outcome', c.outcome, \

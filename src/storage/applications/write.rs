@@ -7,7 +7,7 @@ use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::{
-    Array, BigInt, Binary, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+    Array, BigInt, Binary, Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
 };
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
@@ -490,6 +490,8 @@ impl Statement<'_> {
             out.push_bind_param::<Array<Text>, _>(&self.open_checks)?;
             out.push_sql(", barred = ");
             out.push_bind_param::<Array<SqlUuid>, _>(&self.step.barred)?;
+            out.push_sql(", senior = ");
+            out.push_bind_param::<Bool, _>(&self.step.senior)?;
         }
         out.push_sql(", version = version + 1, state_since = ");
         out.push_bind_param::<Timestamptz, _>(&after.state_since)?;
