@@ -44,9 +44,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::storage::Db;
 use crate::storage::applications::{
     self as store, Applied, ClaimNext, Claimed, FoundUnit, KeptAnswer, Key, Loaded, PaymentRow,
-    StoredAnswer, Wants, Write,
+    Staff, StoredAnswer, Wants, Write,
 };
-use crate::storage::{accounts, payments, rule_files};
+use crate::storage::{payments, rule_files};
 
 /// How often a decision that lost a race is made anew before the caller is told to try again.
 const ATTEMPTS: usize = 5;
@@ -403,16 +403,8 @@ impl Casework {
         reason: &str,
         render: Render<'_>,
     ) -> Result<Answer> {
-        let officer = accounts::is_officer_of(&self.db, to, ask.actor.unit()).await?;
-        if !officer && ask.actor.is_senior() {
-            let detail = "Name the account of an officer of your unit who can log in.";
-            let refused =
-                "The command does not fit this application; mend each of the listed errors.";
-            return Err(Error::refused(ErrorCode::RuleRefused, refused).with_violations(vec![
-                crate::error::Violation::new("/to", "no-such-officer", detail),
-            ]));
-        }
-        self.change(ask, id, Wants::default(), None, render, |application, context| {
+        let wants = Wants { officer: Some(to), ..Wants::default() };
+        self.change(ask, id, wants, None, render, |application, context| {
             engine::reassign(application, to, reason, &ask.actor, context)
         })
         .await
@@ -555,7 +547,7 @@ impl Casework {
         .await?;
         // Where nothing is free, no row met the key: the one that was may be what this very request has claimed.
         let kept = match claimed {
-            Claimed::Application { .. } => None,
+            Claimed::Application { .. } | Claimed::HasLeft => None,
             Claimed::Nothing | Claimed::KeyUsed => {
                 store::find_kept_answer(&mut conn, officer, &idempotency.key).await?
             }
@@ -571,6 +563,7 @@ impl Casework {
                     .ok_or_else(|| Error::bug("a kept claim names no application"))?;
                 self.see_as_answer(ask, id, None, render).await.map(Some)
             }
+            (Claimed::HasLeft, _) => Err(has_left()),
             (Claimed::Nothing, None) => Ok(None),
             (Claimed::KeyUsed, None) => Err(busy()),
         }
@@ -587,10 +580,12 @@ impl Casework {
         show: impl FnOnce(&Seen<'_>) -> Result<T>,
     ) -> Result<T> {
         let mut conn = self.db.conn().await?;
-        let loaded =
-            store::find(&mut conn, Key::Id(id), Wants { other_open: true, ..Wants::default() })
-                .await?;
+        let wants = Wants { other_open: true, staff: Staff::of(actor), ..Wants::default() };
+        let loaded = store::find(&mut conn, Key::Id(id), wants).await?;
         let loaded = loaded.ok_or_else(Error::not_found)?;
+        if loaded.has_left {
+            return Err(has_left());
+        }
         if !engine::may_see(&loaded.application, actor) {
             return Err(Error::not_found());
         }
@@ -780,11 +775,15 @@ impl Casework {
         decide: impl Fn(&Application, &Context<'_>) -> Result<Step, Rejection>,
     ) -> Result<Answer> {
         let key = ask.idempotency.as_ref().map(|one| one.key.as_str());
-        let wants = Wants { kept_answer: ask.actor.account().zip(key), ..wants };
+        let (kept_answer, staff) = (ask.actor.account().zip(key), Staff::of(&ask.actor));
+        let wants = Wants { kept_answer, staff, ..wants };
         for _ in 0..ATTEMPTS {
             let mut conn = self.db.conn().await?;
             let loaded = store::find(&mut conn, Key::Id(id), wants).await?;
             let loaded = loaded.ok_or_else(Error::not_found)?;
+            if loaded.has_left {
+                return Err(has_left());
+            }
             if !engine::may_see(&loaded.application, &ask.actor) {
                 return Err(Error::not_found());
             }
@@ -796,6 +795,9 @@ impl Casework {
                 && compares(&loaded.application)
             {
                 return Err(stale(&loaded.application));
+            }
+            if loaded.is_no_officer && ask.actor.is_senior() {
+                return Err(no_such_officer());
             }
             let known = self.rules.at(&mut conn, loaded.rules).await?;
             let definition = definition(&known.rules, &loaded.application)?;
@@ -956,8 +958,7 @@ impl Casework {
             twins: any(&|t| {
                 t.effects.iter().any(|one| matches!(one, Effect::OpenChecks | Effect::RepeatCheck))
             }) && rules.definitions.iter().any(Definition::looks_at_others),
-            kept_answer: None,
-            payment: None,
+            ..Wants::default()
         }
     }
 }
@@ -1037,6 +1038,23 @@ fn stale(application: &Application) -> Error {
     )
     .with_fact("currentETag", etag(application.version))
     .with_fact("state", application.state.clone())
+}
+
+/// The refusal of whose token says more than his account does by now.
+fn has_left() -> Error {
+    Error::refused(
+        ErrorCode::Unauthenticated,
+        "Your role, your office or your account has changed since you logged in; log in again.",
+    )
+}
+
+fn no_such_officer() -> Error {
+    let detail = "Name the account of an officer of your unit who can log in.";
+    Error::refused(
+        ErrorCode::RuleRefused,
+        "The command does not fit this application; mend each of the listed errors.",
+    )
+    .with_violations(vec![crate::error::Violation::new("/to", "no-such-officer", detail)])
 }
 
 fn busy() -> Error {

@@ -2,7 +2,8 @@
 //!
 //! Only EdDSA with our own key id is taken; issuer, audience and times are compared here with the given instant,
 //! because the JWT library would read the wall clock. A token lives ten minutes, so ending a session or
-//! disabling an account takes effect within ten minutes.
+//! disabling an account takes effect within ten minutes; for what officers do with an application, at once: the statement
+//! that loads or claims it looks at the account, too.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -291,23 +291,6 @@ pub async fn list_alerted(
         .map_err(failed("cannot list whom an alert goes to"))
 }
 
-/// Tells whether an account is an officer's or senior officer's of a unit, and may log in.
-///
-/// # Errors
-/// [`Error::Internal`] when the database fails.
-pub async fn is_officer_of(db: &Db, id: Uuid, unit: Option<&str>) -> Result<bool> {
-    let mut conn = db.conn().await?;
-    let conn: &mut AsyncPgConnection = &mut conn;
-    let roles = Role::ALL.into_iter().filter(|role| role.is_office()).map(Role::name);
-    let found = accounts::table
-        .filter(accounts::id.eq(id).and(accounts::disabled_at.is_null()))
-        .filter(accounts::role.eq_any(roles).and(accounts::unit_code.eq(unit)));
-    diesel::select(diesel::dsl::exists(found))
-        .get_result(conn)
-        .await
-        .map_err(failed("cannot find an officer"))
-}
-
 /// Removes sessions that are over, with their refresh tokens; gives how many.
 ///
 /// # Errors

@@ -33,6 +33,7 @@ pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply};
 use super::rule_files::LATEST;
 use super::schema::{applications as a, idempotency_keys as k};
 use super::{Conn, hex, query_failed};
+use crate::domain::actor::Actor;
 use crate::domain::application::{Application, Claim};
 use crate::domain::checks::local::{Annulled, Twin};
 use crate::domain::checks::{Check, Finding, Outcome, Override};
@@ -72,6 +73,41 @@ pub struct Wants<'a> {
     pub kept_answer: Option<(Uuid, &'a str)>,
     /// Look whether this payment of the provider is known.
     pub payment: Option<&'a str>,
+    /// Look whether somebody of an office still is who his token says.
+    pub staff: Option<Staff<'a>>,
+    /// Look whether this account is an officer's of the application's unit, who may log in.
+    pub officer: Option<Uuid>,
+}
+
+/// Somebody of an office, as his token says. It lives ten minutes; what he is now, his account says.
+#[derive(Debug, Clone, Copy)]
+pub struct Staff<'a> {
+    account: Uuid,
+    role: &'static str,
+    unit: &'a str,
+}
+
+impl<'a> Staff<'a> {
+    /// Gives who acts, if it is somebody of an office.
+    #[must_use]
+    pub fn of(actor: &'a Actor) -> Option<Self> {
+        match actor {
+            Actor::User { id, role, unit: Some(unit) } if role.is_office() => {
+                Some(Self { account: *id, role: role.name(), unit })
+            }
+            Actor::User { .. } | Actor::Timer | Actor::Payments | Actor::Register { .. } => None,
+        }
+    }
+
+    /// Writes the query of his account, which is empty once he has left his role or unit or may not log in.
+    fn walk<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT FROM accounts o WHERE o.disabled_at IS NULL AND o.id = ");
+        out.push_bind_param::<SqlUuid, _>(&self.account)?;
+        out.push_sql(" AND o.role = ");
+        out.push_bind_param::<Text, str>(self.role)?;
+        out.push_sql(" AND o.unit_code = ");
+        out.push_bind_param::<Text, str>(self.unit)
+    }
 }
 
 /// An answer kept for a repeated request.
@@ -110,6 +146,10 @@ pub struct Loaded {
     pub kept_answer: Option<StoredAnswer>,
     /// Whether the payment is known, if wanted.
     pub payment_known: bool,
+    /// Whether who acts for an office has left it or may not log in, if wanted.
+    pub has_left: bool,
+    /// Whether the account is no officer's of the unit, if wanted.
+    pub is_no_officer: bool,
     /// The number of the latest registration of rules.
     pub rules: i64,
 }
@@ -360,6 +400,19 @@ impl QueryFragment<Pg> for Load<'_> {
                  ORDER BY same DESC, o.id DESC LIMIT 500) AS t)",
             );
         }
+        if let Some(staff) = &self.wants.staff {
+            out.push_sql(", 'hasLeft', NOT EXISTS (");
+            staff.walk(out.reborrow())?;
+            out.push_sql(")");
+        }
+        if let Some(officer) = &self.wants.officer {
+            out.push_sql(
+                ", 'isNoOfficer', NOT EXISTS (SELECT FROM accounts o WHERE o.disabled_at IS NULL \
+                 AND o.unit_code = a.unit_code AND o.role IN ('officer', 'seniorOfficer') AND o.id = ",
+            );
+            out.push_bind_param::<SqlUuid, _>(officer)?;
+            out.push_sql(")");
+        }
         out.push_sql(", 'rules', ");
         out.push_sql(LATEST);
         out.push_sql("), ");
@@ -428,6 +481,10 @@ struct Extras {
     kept_answer: Option<StoredAnswer>,
     #[serde(default)]
     twins: Option<Vec<TwinRow>>,
+    #[serde(default)]
+    has_left: bool,
+    #[serde(default)]
+    is_no_officer: bool,
     rules: i64,
 }
 
@@ -566,6 +623,8 @@ impl Row {
                 .collect::<Result<_>>()?,
             kept_answer: extras.kept_answer,
             payment_known: self.extras.2,
+            has_left: extras.has_left,
+            is_no_officer: extras.is_no_officer,
             rules: extras.rules,
         })
     }

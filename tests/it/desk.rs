@@ -156,10 +156,6 @@ async fn a_senior_officer_gives_a_held_application_to_a_colleague_and_four_eyes_
     // OFFICER took it in: that it was given to him makes him no second pair of eyes.
     let refused = app.command(OFFICER, &case.id, json!({ "command": "grant" })).await.expect(422);
     assert!(ruled(&refused).contains(&" four-eyes".to_owned()), "{}", refused.text());
-    // Neither does a promotion.
-    let promoted = Person { role: Role::SeniorOfficer, ..OFFICER };
-    let refused = app.command(promoted, &case.id, json!({ "command": "grant" })).await.expect(422);
-    assert!(ruled(&refused).contains(&" four-eyes".to_owned()), "{}", refused.text());
     app.agree(&case).await;
 }
 
@@ -228,6 +224,9 @@ async fn an_officer_made_senior_between_two_acts_does_not_decide_what_he_took_in
     let checked = app.submitted(crate::support::app::OTHER_MIGRANT).await;
     app.command(SENIOR, &checked.id, json!({ "command": "accept" })).await.expect(200);
     app.clear(&checked.id).await;
+    let theirs = app.in_force(crate::support::app::EMPLOYER).await;
+    let propose = json!({ "command": "proposeAnnulment", "grounds": ["G90"], "reason": "Asked." });
+    app.command(OTHER_OFFICER, &theirs.id, propose).await.expect(200);
     let promoted = Promoted::make(&app, OFFICER).await;
     let grant = json!({ "command": "grant" });
     let refuse = json!({ "command": "refuse", "grounds": ["G04"], "reason": "Forged." });
@@ -236,10 +235,7 @@ async fn an_officer_made_senior_between_two_acts_does_not_decide_what_he_took_in
         promoted.is_no_second_pair_of_eyes(case, &refuse).await;
     }
     app.command(OTHER_OFFICER, &case.id, grant).await.expect(200);
-    // What others took in and checked is his to decide: he is a senior officer.
-    let theirs = app.in_force(crate::support::app::EMPLOYER).await;
-    let propose = json!({ "command": "proposeAnnulment", "grounds": ["G90"], "reason": "Asked." });
-    app.command(OTHER_OFFICER, &theirs.id, propose).await.expect(200);
+    // What others proposed is his to decide: he is a senior officer.
     promoted.command(&theirs, json!({ "command": "confirmAnnulment" })).await.expect(200);
     for case in [&case, &checked, &theirs] {
         app.agree(case).await;
@@ -473,6 +469,53 @@ async fn whoever_leaves_his_role_or_unit_holds_nothing_any_more_and_verify_agree
     change_user(&app.app.db, &*app.app.clock, &OFFICER.email(), &enabled).await.unwrap();
     app.post("/v1/session").json(&login).send().await.expect(200);
     assert_eq!(unfounded().await, None);
+}
+
+#[actix_web::test]
+async fn whoever_has_left_his_unit_works_there_no_more_with_the_token_that_he_still_has() {
+    let app = TestApp::spawn().await;
+    let case = app.submitted(MIGRANT).await;
+    let held = app.submitted(crate::support::app::OTHER_MIGRANT).await;
+    let login = json!({ "email": OFFICER.email(), "password": PASSWORD });
+    let session = app.post("/v1/session").json(&login).send().await.expect(200).json();
+    let token = session["accessToken"].as_str().unwrap().to_owned();
+    let claim = app.put(&held.path("/claim")).bearer(&token);
+    claim.if_match(app.version(&held.id).await).send().await.expect(200);
+    let change = async |change: AccountChange| {
+        change_user(&app.app.db, &*app.app.clock, &OFFICER.email(), &change).await.unwrap();
+        app.drain().await;
+    };
+    let refused = async || {
+        let before = app.written().await;
+        let version = app.version(&case.id).await;
+        let accept = json!({ "command": "accept" });
+        for call in [
+            app.post("/v1/queues/intake/claims").key("next"),
+            app.put(&case.path("/claim")).if_match(version),
+            app.post(&case.path("/commands")).key("accept").if_match(version).json(accept),
+            app.post(&case.path("/notes")).key("note").if_match(version).json(json!({ "text": "mine" })),
+            app.get(&case.path("")),
+        ] {
+            let refused = call.bearer(&token).send().await.expect(401);
+            let problem = refused.problem("unauthenticated");
+            assert!(problem["detail"].as_str().unwrap().ends_with("log in again."), "{problem}");
+        }
+        assert_eq!(app.written().await, before);
+    };
+    change(AccountChange::Moved { role: Role::Officer, unit: Some("78".into()) }).await;
+    assert_eq!(app.seen_by(SENIOR, &held).await.get("claim"), None);
+    refused().await;
+    let to_him = app.reassign(SENIOR, &case, OFFICER).await.expect(422);
+    assert_eq!(ruled(&to_him), ["/to no-such-officer"]);
+    change(AccountChange::Moved { role: Role::SeniorOfficer, unit: Some("77".into()) }).await;
+    refused().await;
+    change(AccountChange::Moved { role: Role::Officer, unit: Some("77".into()) }).await;
+    change(AccountChange::Disabled).await;
+    refused().await;
+    // Who is what his token says is heard.
+    change(AccountChange::Enabled).await;
+    let next = app.post("/v1/queues/intake/claims").bearer(&token).key("later").send().await;
+    next.expect(200);
 }
 
 #[actix_web::test]

@@ -8,20 +8,21 @@ use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::{BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel::{OptionalExtension, QueryResult};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::QueryResult;
 use diesel_async::RunQueryDsl;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::super::events::canonical;
 use super::super::{Conn, query_failed};
+use super::Staff;
 use super::queue::{KEYS, ORDER, Scope};
 use crate::domain::actor::Actor;
 use crate::domain::event::sealed::{self, Private, SALT};
 use crate::domain::event::{Act, BuiltIn, Change};
 use crate::domain::queue::Queue;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// From which applications to claim, for whom, until when.
 #[derive(Debug)]
@@ -58,6 +59,8 @@ pub enum Claimed {
     },
     /// Nothing is free.
     Nothing,
+    /// Who asks has left the unit or his role, or may not log in.
+    HasLeft,
     /// The idempotency key was used before.
     KeyUsed,
 }
@@ -92,17 +95,23 @@ pub async fn claim_next(conn: &mut Conn, ask: &ClaimNext<'_>) -> Result<Claimed>
     if scope.is_empty() {
         return Ok(Claimed::Nothing);
     }
+    let staff =
+        Staff::of(ask.actor).ok_or_else(|| Error::bug("who claims works in no office"))?;
     let statement = Statement {
         ask,
+        staff,
         scope,
         officer: Some(ask.officer),
         private: private(ask, &content),
         content,
         pads: sealed::pads(&ask.salt),
     };
-    match statement.get_result::<(Uuid, i64)>(conn).await.optional() {
-        Ok(Some((id, held_ahead))) => Ok(Claimed::Application { id, held_ahead }),
-        Ok(None) => Ok(Claimed::Nothing),
+    match statement.get_result::<(Option<Uuid>, Option<i64>, bool)>(conn).await {
+        Ok((Some(id), held_ahead, _)) => {
+            Ok(Claimed::Application { id, held_ahead: held_ahead.unwrap_or(0) })
+        }
+        Ok((None, _, true)) => Ok(Claimed::Nothing),
+        Ok((None, _, false)) => Ok(Claimed::HasLeft),
         Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, violation))
             if violation.constraint_name() == Some("idempotency_keys_pkey") =>
         {
@@ -114,6 +123,7 @@ pub async fn claim_next(conn: &mut Conn, ask: &ClaimNext<'_>) -> Result<Claimed>
 
 struct Statement<'a> {
     ask: &'a ClaimNext<'a>,
+    staff: Staff<'a>,
     scope: Scope<'a>,
     content: String,
     private: String,
@@ -149,14 +159,16 @@ impl QueryId for Statement<'_> {
 }
 
 impl Query for Statement<'_> {
-    type SqlType = (SqlUuid, BigInt);
+    type SqlType = (Nullable<SqlUuid>, Nullable<BigInt>, Bool);
 }
 
 impl QueryFragment<Pg> for Statement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let ask = self.ask;
         let act = Act::BuiltIn(BuiltIn::Claim);
-        out.push_sql("WITH ");
+        out.push_sql("WITH staff AS MATERIALIZED (");
+        self.staff.walk(out.reborrow())?;
+        out.push_sql("), ");
         self.next(out.reborrow())?;
         out.push_sql(
             ", moved AS (UPDATE applications a SET version = version + 1, claimed_from = ",
@@ -213,9 +225,12 @@ impl QueryFragment<Pg> for Statement<'_> {
         out.push_bind_param::<Binary, [u8]>(ask.key.1)?;
         out.push_sql(", 200, '/v1/applications/' || id, '', ");
         out.push_bind_param::<Timestamptz, _>(&ask.now)?;
-        out.push_sql(" FROM moved) SELECT moved.id, ");
+        out.push_sql(" FROM moved) SELECT moved.id, CASE WHEN moved.id IS NOT NULL THEN ");
         self.held_ahead(out.reborrow())?;
-        out.push_sql(" FROM moved JOIN next ON next.id = moved.id");
+        out.push_sql(
+            " END, EXISTS (SELECT FROM staff) \
+             FROM (SELECT) AS one LEFT JOIN (moved JOIN next ON next.id = moved.id) ON true",
+        );
         Ok(())
     }
 }
@@ -252,7 +267,7 @@ impl Statement<'_> {
         out.push_sql(")");
         self.walk_claimable(out.reborrow())?;
         out.push_sql(
-            " ORDER BY f.in_turn, f.due, f.submitted_at, f.id LIMIT 1 FOR UPDATE OF a SKIP LOCKED)",
+            " AND EXISTS (SELECT FROM staff) ORDER BY f.in_turn, f.due, f.submitted_at, f.id LIMIT 1 FOR UPDATE OF a SKIP LOCKED)",
         );
         Ok(())
     }
