@@ -462,7 +462,8 @@ pub async fn list_history(
 /// See who read your file
 ///
 /// Lists when staff read the caller's own application, in which role and office, for which purpose, and what they were
-/// shown, newest first; lists and exports in which it stood among others count, too. Who they are the audit knows.
+/// shown, newest first; lists and exports in which it stood among others count, too, and so does what the office did with it,
+/// as whoever claims, decides or notes is shown it. Who they are the audit knows.
 #[utoipa::path(tag = "applications", params(("id" = Uuid, Path, description = "The application."), PageQuery),
     responses((status = 200, description = "A page of reads.", body = AccessPage)))]
 #[get("/v1/applications/{id}/accesses")]

@@ -279,7 +279,8 @@ impl AccessQuery {
 /// See who saw a file
 ///
 /// Lists every read by staff that showed an application, newest first: of the application, its documents, history and
-/// clock, of queues and log pages in which it stood, and of exports that contained it.
+/// clock, of queues and log pages in which it stood, and of exports that contained it; and every act of the office on it, such
+/// as a claim, a command or a note, which shows it, too.
 #[utoipa::path(tag = "audit", params(AccessQuery, PageQuery, PurposeHeader), responses(
     (status = 200, description = "A page of reads.", body = AccessPage)))]
 #[get("/v1/audit/accesses")]

@@ -1241,7 +1241,7 @@ impl HistoryView {
     }
 }
 
-/// A read that showed an application.
+/// A read that showed an application, or an act of the office on it, whose answer shows it, too.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessView {
@@ -1249,11 +1249,11 @@ pub struct AccessView {
     pub id: Uuid,
     /// When.
     pub at: DateTime<Utc>,
-    /// What was read: `applicationRead`, `documentRead`, `historyRead`, `clockRead`, `receiptRead`, `permitRead`, `queueRead`, `searchRead`,
-    /// `logQueried`, `logExported`.
+    /// What was read: `applicationRead`, `documentRead`, `historyRead`, `clockRead`, `receiptRead`, `permitRead`,
+    /// `queueRead`, `searchRead`, `logQueried`, `logExported`; or what was done, as the history says it, such as `claimed` or `accepted`.
     #[schema(max_length = 40, example = "applicationRead")]
     pub kind: String,
-    /// The account that read; shown to auditors.
+    /// The account that read or acted; shown to auditors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<Uuid>,
     /// Its name; shown to auditors.
@@ -1267,18 +1267,18 @@ pub struct AccessView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 5, example = "77")]
     pub unit: Option<String>,
-    /// What for.
+    /// What for; whatever was done is `casework`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 20, example = "casework")]
     pub purpose: Option<String>,
-    /// Which parts were shown; empty once the person's data is erased.
+    /// Which parts were shown, `application` for the whole; empty once the person's data is erased.
     #[schema(max_items = 20, example = json!(["summary", "form", "documents"]))]
     pub fields: Vec<String>,
     /// The kind of the document that was shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 60, example = "passport")]
     pub document: Option<String>,
-    /// The queue in which it was shown.
+    /// The queue in which it was shown, or that gave it out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 40, example = "intake")]
     pub queue: Option<String>,
@@ -1302,9 +1302,20 @@ impl AccessView {
             fields: Vec<String>,
             document: Option<String>,
             queue: Option<String>,
+            #[serde(default)]
+            changes: Vec<Change>,
         }
-        let shown = row.content.and_then(|text| serde_json::from_str(&text).ok());
-        let Shown { fields, document, queue } = shown.unwrap_or_default();
+        let shown: Option<Shown> =
+            row.content.and_then(|text| serde_json::from_str(&text).ok());
+        let shown = shown.unwrap_or_default();
+        let given_out = shown.changes.iter().find_map(|change| match change {
+            Change::Claimed { queue, .. } if row.kind == "claimed" => queue.clone(),
+            _ => None,
+        });
+        let Shown { mut fields, document, queue, changes } = shown;
+        if row.is_act && !changes.is_empty() {
+            fields.push("application".to_owned());
+        }
         Self {
             id: row.id,
             at: row.at,
@@ -1316,7 +1327,7 @@ impl AccessView {
             purpose: row.purpose,
             fields,
             document,
-            queue,
+            queue: queue.or(given_out),
         }
     }
 }

@@ -304,6 +304,24 @@ async fn a_command_says_itself_who_saw_what_it_answers() {
     app.command(OFFICER, &case.id, json!({ "command": "accept" })).await.expect(200);
     let seen: Vec<Row> = rows(&app).await.into_iter().filter(|row| row.role == "officer").collect();
     assert_eq!(seen, []);
+    // The lists of who saw the file say so, too.
+    let whole = json!(["application"]);
+    let acts = [("accepted", Value::Null), ("claimed", Value::Null), ("claimed", json!("intake"))];
+    let audited = format!("/v1/audit/accesses?application={}&purpose=casework", case.id);
+    for (person, path) in [(MIGRANT, case.path("/accesses")), (AUDITOR, audited)] {
+        let told = app.get(&path).by(person).send().await.expect(200).json();
+        let told = told["items"].as_array().unwrap().clone();
+        assert_eq!(told.len(), acts.len(), "{told:?}");
+        for (one, (kind, queue)) in told.iter().zip(&acts) {
+            assert_eq!((&one["kind"], &one["queue"]), (&json!(kind), queue), "{one}");
+            assert_eq!((&one["role"], &one["fields"]), (&json!("officer"), &whole), "{one}");
+            let named = one.get("name").is_some();
+            assert_eq!(named, person.role == AUDITOR.role, "{one}");
+        }
+    }
+    let court = format!("/v1/audit/accesses?application={}&purpose=court", case.id);
+    let none = app.get(&court).by(AUDITOR).send().await.expect(200).json();
+    assert_eq!(none["items"], json!([]));
     // A repeated claim shows the application as it has become since.
     app.advance(TimeDelta::seconds(1));
     let again = claim("a").await;

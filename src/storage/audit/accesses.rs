@@ -1,9 +1,10 @@
-//! Who saw an application: every read that showed it, found by its own id, in the lists and in the exports.
+//! Who saw an application: every read that showed it, found by its own id, in the lists and in the exports; and every act of
+//! the office on it, whose answer shows it, too.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{QueryResult, Queryable};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -27,14 +28,14 @@ pub struct Access {
     pub to: Option<DateTime<Utc>>,
 }
 
-/// A read that showed an application.
+/// A read that showed an application, or an act of the office on it.
 #[derive(Debug, Clone, Queryable)]
 pub struct AccessRow {
     /// Id of the event.
     pub id: Uuid,
     /// When.
     pub at: DateTime<Utc>,
-    /// What was read, such as `applicationRead`.
+    /// What was read, such as `applicationRead`, or what was done, such as `claimed`.
     pub kind: String,
     /// The account that read.
     pub actor_id: Option<Uuid>,
@@ -48,6 +49,8 @@ pub struct AccessRow {
     pub purpose: Option<String>,
     /// What was shown, as the event's content says it; `None` once it is erased.
     pub content: Option<String>,
+    /// Whether something was done, and the whole application was shown with the answer.
+    pub is_act: bool,
 }
 
 pub(super) struct Accesses<'a> {
@@ -69,20 +72,20 @@ impl<'a> Accesses<'a> {
         }
     }
 
-    /// Writes one source of reads: those that `which` tells, under the filter, newest first.
+    /// Writes one source of events: those that `which` tells, under the filter, newest first.
     fn walk_source<'b>(
         &'b self,
         mut out: AstPass<'_, 'b, Pg>,
         which: impl FnOnce(&mut AstPass<'_, 'b, Pg>) -> QueryResult<()>,
     ) -> QueryResult<()> {
-        out.push_sql("(SELECT e.* FROM events e WHERE e.purpose IS NOT NULL");
+        out.push_sql("(SELECT e.* FROM events e WHERE ");
         which(&mut out)?;
         if let Some(actor) = &self.access.actor {
             out.push_sql(" AND e.actor_id = ");
             out.push_bind_param::<SqlUuid, _>(actor)?;
         }
         if let Some(purpose) = &self.access.purpose {
-            out.push_sql(" AND e.purpose = ");
+            out.push_sql(" AND coalesce(e.purpose, 'casework') = ");
             out.push_bind_param::<Text, _>(purpose)?;
         }
         walk_time(&self.access.from, &self.access.to, out.reborrow())?;
@@ -96,7 +99,7 @@ impl<'a> Accesses<'a> {
     /// Writes the condition that an export of more than one application contained an event of this one.
     fn walk_exported<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            " AND e.kind = 'logExported' AND e.application_id IS NULL AND EXISTS (SELECT FROM \
+            "e.purpose IS NOT NULL AND e.kind = 'logExported' AND e.application_id IS NULL AND EXISTS (SELECT FROM \
              (SELECT e.content::jsonb AS export, e.content::jsonb -> 'filter' AS filter) q, \
              LATERAL (SELECT x.* FROM events x WHERE x.application_id = ",
         );
@@ -132,6 +135,7 @@ impl Query for Accesses<'_> {
         Nullable<Text>,
         Nullable<Text>,
         Nullable<Text>,
+        Bool,
     );
 }
 
@@ -140,15 +144,25 @@ impl QueryFragment<Pg> for Accesses<'_> {
         out.push_sql(
             "SELECT r.id, r.at, r.kind, r.actor_id, \
              (SELECT a.name FROM accounts a WHERE a.id = r.actor_id), \
-             r.actor_role, r.unit_code, r.purpose, r.content FROM (",
+             r.actor_role, r.unit_code, coalesce(r.purpose, 'casework'), r.content, r.seq IS NOT NULL \
+             FROM (",
         );
         self.walk_source(out.reborrow(), |out| {
-            out.push_sql(" AND e.seq IS NULL AND e.application_id = ");
+            out.push_sql("e.purpose IS NOT NULL AND e.seq IS NULL AND e.application_id = ");
+            out.push_bind_param::<SqlUuid, _>(&self.access.application)
+        })?;
+        out.push_sql(" UNION ALL ");
+        // An act of the office is casework by itself, and its answer shows the application.
+        self.walk_source(out.reborrow(), |out| {
+            out.push_sql(
+                "e.seq IS NOT NULL AND e.actor_role IN ('officer', 'seniorOfficer') \
+                 AND e.application_id = ",
+            );
             out.push_bind_param::<SqlUuid, _>(&self.access.application)
         })?;
         out.push_sql(" UNION ALL ");
         self.walk_source(out.reborrow(), |out| {
-            out.push_sql(" AND e.subjects @> ");
+            out.push_sql("e.purpose IS NOT NULL AND e.subjects @> ");
             out.push_bind_param::<Array<SqlUuid>, [Uuid]>(&self.subjects)?;
             out.push_sql(" AND e.application_id IS DISTINCT FROM ");
             out.push_bind_param::<SqlUuid, _>(&self.access.application)
@@ -161,7 +175,7 @@ impl QueryFragment<Pg> for Accesses<'_> {
 }
 
 /// Lists the reads that showed an application, newest first, before the given one: of it alone, of lists in which it
-/// stood, and of exports that contained an event of it.
+/// stood, and of exports that contained an event of it; and what the office did with it, which shows it, too.
 ///
 /// # Errors
 /// [`crate::error::Error::Internal`] when the database fails.
