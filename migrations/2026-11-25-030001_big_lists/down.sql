@@ -14,4 +14,4 @@ CREATE INDEX applications_escalated
     ON applications (unit_code, work, in_turn, (coalesce(due_on, 'infinity')), submitted_at, id)
     WHERE work IS NOT NULL AND escalated_at IS NOT NULL;
 CREATE INDEX applications_by_open_check ON applications USING gin (open_checks) WHERE work IS NOT NULL;
-ALTER TABLE applications DROP COLUMN senior;
+ALTER TABLE applications DROP COLUMN assigned_by, DROP COLUMN senior;

@@ -10,6 +10,11 @@ UPDATE applications SET senior = true, barred = ARRAY(
         WHERE hand ->> 'command' = 'proposeAnnulment' ORDER BY 1)
     WHERE work = 'annulment';
 
+-- Whoever was given something did not pick it.
+ALTER TABLE applications ADD COLUMN assigned_by uuid REFERENCES accounts;
+COMMENT ON COLUMN applications.assigned_by IS 'the senior officer who gave it to its holder; empty when a queue did, or he picked it by hand';
+COMMENT ON COLUMN applications.claimed_from IS 'the queue that gave it to its holder; empty when he picked it by hand or was given it';
+
 -- As before, with everything that a filter can ask.
 DROP INDEX applications_by_urgency, applications_escalated, applications_by_open_check;
 CREATE INDEX applications_by_urgency
@@ -26,7 +31,8 @@ CREATE INDEX applications_waiting ON applications (unit_code, work, claimed_unti
     WHERE work IS NOT NULL;
 -- What somebody holds: few of all. A claim counts those ahead of it, an officer lists his own.
 CREATE INDEX applications_held ON applications (unit_code, work, claimed_until)
-    INCLUDE (in_turn, due_on, submitted_at, id, claimed_by, claimed_from, escalated_at, track, state, open_checks)
+    INCLUDE (in_turn, due_on, submitted_at, id, claimed_by, claimed_from, assigned_by, escalated_at, track, state,
+        open_checks)
     WHERE work IS NOT NULL AND claimed_until IS NOT NULL;
 -- Which checks are open in which kind of work. Instead of an inverted index, which knows nothing of the unit and the
 -- work: the planner took it where the order was due, and in every other question about what waits.

@@ -462,10 +462,13 @@ pub struct ClaimView {
     pub name: Option<String>,
     /// When it ends by itself.
     pub until: DateTime<Utc>,
-    /// The queue that gave it out; absent when the holder picked it by hand.
+    /// The queue that gave it out; absent when the holder picked it by hand or was given it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 40, example = "intake")]
     pub queue: Option<String>,
+    /// The account of the senior officer who gave it to the holder; absent when a queue did, or he picked it by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assigned_by: Option<Uuid>,
 }
 
 /// Why work that waits comes when it does: expedited first, then by statutory date, then by time of handing in.
@@ -929,6 +932,7 @@ impl ApplicationView {
                 name: seen.holder.map(str::to_owned),
                 until: claim.until,
                 queue: claim.queue.clone(),
+                assigned_by: claim.assigned_by,
             }),
             urgency: seen.work.filter(|_| inside).map(|work| {
                 let expedited = application.expedited.as_ref();
@@ -1114,7 +1118,8 @@ impl SummaryView {
         let claim = match (row.claimed_by, row.claimed_until) {
             (Some(by), Some(until)) if office.is_some() && until > now => {
                 let queue = desk.as_ref().and_then(|desk| desk.claimed_from.clone());
-                Some(ClaimView { by, name: row.holder, until, queue })
+                let assigned_by = desk.as_ref().and_then(|desk| desk.assigned_by);
+                Some(ClaimView { by, name: row.holder, until, queue, assigned_by })
             }
             _ => None,
         };
@@ -1208,7 +1213,7 @@ pub struct HistoryView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub request: Option<serde_json::Value>,
-    /// Of a claim: whether the officer picked it by hand, not from a queue; shown to the office and to auditors.
+    /// Of a claim: whether the officer picked it by hand, so that neither a queue nor a senior officer gave it to him; shown to the office and to auditors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub picked: Option<bool>,
 }
@@ -1218,7 +1223,9 @@ impl HistoryView {
     #[must_use]
     pub fn of(event: Event, inside: bool) -> Self {
         let picked = event.changes.iter().find_map(|change| match change {
-            Change::Claimed { queue, .. } => Some(queue.is_none()),
+            Change::Claimed { queue, assigned_by, .. } => {
+                Some(queue.is_none() && assigned_by.is_none())
+            }
             _ => None,
         });
         let is_claim = event.act == Act::BuiltIn(BuiltIn::Claim);

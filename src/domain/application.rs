@@ -162,9 +162,21 @@ pub struct Claim {
     pub by: Uuid,
     /// When it ends by itself.
     pub until: DateTime<Utc>,
-    /// The queue that gave it out; `None` when the officer picked it.
+    /// The queue that gave it out; `None` when the officer picked it or was given it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
+    /// The senior officer who gave it to him.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_by: Option<Uuid>,
+}
+
+impl Claim {
+    /// Gives the change that makes it last until then: where the officer has it from stays as it was.
+    #[must_use]
+    pub fn renewed(&self, until: DateTime<Utc>) -> Change {
+        let Self { by, assigned_by, .. } = *self;
+        Change::Claimed { by, until, queue: self.queue.clone(), assigned_by }
+    }
 }
 
 /// Why an application goes before all others of its office.
@@ -556,8 +568,13 @@ impl Application {
             Change::ExpeditionEnded => self.expedited = None,
             Change::NoteAdded { note } => self.notes.push(note.clone()),
             Change::Corrected { correction } => self.corrections.push(correction.clone()),
-            Change::Claimed { by, until, queue } => {
-                self.claim = Some(Claim { by: *by, until: *until, queue: queue.clone() });
+            Change::Claimed { by, until, queue, assigned_by } => {
+                self.claim = Some(Claim {
+                    by: *by,
+                    until: *until,
+                    queue: queue.clone(),
+                    assigned_by: *assigned_by,
+                });
             }
             Change::ClaimReleased => self.claim = None,
             Change::HandLaid { command, by } => {

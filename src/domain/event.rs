@@ -199,9 +199,12 @@ pub enum Change {
         by: Uuid,
         /// Until when.
         until: DateTime<Utc>,
-        /// The queue that gave it out; `None` when the officer picked it.
+        /// The queue that gave it out; `None` when the officer picked it or was given it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         queue: Option<String>,
+        /// The senior officer who gave it to him.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assigned_by: Option<Uuid>,
     },
     /// The lease ended.
     ClaimReleased,

@@ -346,7 +346,13 @@ impl Query for Load<'_> {
         (Jsonb, Jsonb, Nullable<Jsonb>, Jsonb, Nullable<Jsonb>, Nullable<Jsonb>, Jsonb),
         (Nullable<Jsonb>, Jsonb, Jsonb, Nullable<SqlUuid>, Nullable<Date>),
         (Nullable<Timestamptz>, Nullable<Timestamptz>),
-        (Nullable<SqlUuid>, Nullable<Timestamptz>, Nullable<Text>, Nullable<Text>),
+        (
+            Nullable<SqlUuid>,
+            Nullable<Timestamptz>,
+            Nullable<Text>,
+            Nullable<SqlUuid>,
+            Nullable<Text>,
+        ),
         (Text, Text, Text),
         (Nullable<Jsonb>, Nullable<Jsonb>, Nullable<Jsonb>),
         (Jsonb, Bool, Bool),
@@ -361,7 +367,7 @@ impl QueryFragment<Pg> for Load<'_> {
              a.escalated_at, a.form, a.documents, a.clock, a.information, a.decision, a.proposal, \
              a.hands, a.expedited, a.notes, a.corrections, a.state_event, a.standard_due_on, \
              a.warned_at, a.reminded_at, a.claimed_by, a.claimed_until, \
-             a.claimed_from, \
+             a.claimed_from, a.assigned_by, \
              (SELECT o.name FROM accounts o WHERE o.id = a.claimed_by), \
              u.title, u.region, u.time_zone, \
              (SELECT jsonb_agg(to_jsonb(c) - 'application_id' ORDER BY c.id COLLATE \"C\") \
@@ -457,6 +463,10 @@ impl QueryFragment<Pg> for Load<'_> {
 type Times =
     (DateTime<Utc>, DateTime<Utc>, Option<DateTime<Utc>>, Option<NaiveDate>, Option<DateTime<Utc>>);
 
+/// Holder, end, queue, who assigned it, the holder's name.
+type ClaimColumns =
+    (Option<Uuid>, Option<DateTime<Utc>>, Option<String>, Option<Uuid>, Option<String>);
+
 type Desk = (Option<Value>, Value, Value, Option<Uuid>, Option<NaiveDate>);
 
 #[derive(Queryable)]
@@ -466,7 +476,7 @@ struct Row {
     parts: (Value, Value, Option<Value>, Value, Option<Value>, Option<Value>, Value),
     desk: Desk,
     told: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
-    claim: (Option<Uuid>, Option<DateTime<Utc>>, Option<String>, Option<String>),
+    claim: ClaimColumns,
     unit: (String, String, String),
     children: (Option<Value>, Option<Value>, Option<Value>),
     extras: (Value, bool, bool),
@@ -554,7 +564,9 @@ impl Row {
         let (expedited, notes, corrections, state_event, standard_due_on) = self.desk;
         let (warned_at, reminded_at) = self.told;
         let claim = match (self.claim.0, self.claim.1) {
-            (Some(by), Some(until)) => Some(Claim { by, until, queue: self.claim.2 }),
+            (Some(by), Some(until)) => {
+                Some(Claim { by, until, queue: self.claim.2, assigned_by: self.claim.3 })
+            }
             (None, None) => None,
             _ => return Err(corrupt("applications", "claimed_until")),
         };
@@ -611,7 +623,7 @@ impl Row {
         Ok(Loaded {
             application,
             unit: Unit { code: unit, title, region, time_zone },
-            holder: self.claim.3,
+            holder: self.claim.4,
             charge_serial: extras.charge_serial,
             permit_serial: extras.permit_serial,
             other_open: self.extras.1,

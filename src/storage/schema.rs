@@ -53,6 +53,7 @@ diesel::table! {
         birth_date -> Nullable<Date>, form -> Jsonb, documents -> Jsonb, clock -> Nullable<Jsonb>,
         information -> Jsonb, decision -> Nullable<Jsonb>, proposal -> Nullable<Jsonb>, hands -> Jsonb,
         claimed_by -> Nullable<Uuid>, claimed_until -> Nullable<Timestamptz>, claimed_from -> Nullable<Text>,
+        assigned_by -> Nullable<Uuid>,
         in_turn -> Bool,
         erased_at -> Nullable<Timestamptz>, erasure_basis -> Nullable<Text>,
         open_checks -> Array<Text>, barred -> Array<Uuid>, senior -> Bool, expedited -> Nullable<Jsonb>, notes -> Jsonb, corrections -> Jsonb,

@@ -61,8 +61,10 @@ pub struct HolderRow {
     pub name: String,
     /// How many.
     pub holds: i64,
-    /// How many of them no queue gave out.
+    /// How many of them neither a queue nor a senior officer gave out.
     pub picked: i64,
+    /// How many of them a senior officer gave out.
+    pub assigned: i64,
 }
 
 /// Everything of one unit.
@@ -171,7 +173,7 @@ statements! {
     UnderWay -> (Text, BigInt, BigInt, BigInt, BigInt);
     Decided -> (Text, Integer, BigInt, BigInt);
     Ended -> (Text, Text, BigInt);
-    Holders -> (SqlUuid, Text, BigInt, BigInt);
+    Holders -> (SqlUuid, Text, BigInt, BigInt, BigInt);
 }
 
 impl QueryFragment<Pg> for UnderWay<'_> {
@@ -227,7 +229,8 @@ impl QueryFragment<Pg> for Ended<'_> {
 impl QueryFragment<Pg> for Holders<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql(
-            "SELECT o.id, o.name, count(*), count(*) FILTER (WHERE a.claimed_from IS NULL) \
+            "SELECT o.id, o.name, count(*), count(*) FILTER (WHERE a.claimed_from IS NULL \
+             AND a.assigned_by IS NULL), count(a.assigned_by) \
              FROM applications a JOIN accounts o ON o.id = a.claimed_by \
              WHERE a.claimed_by IS NOT NULL AND a.work IS NOT NULL AND a.claimed_until > ",
         );

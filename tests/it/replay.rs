@@ -170,6 +170,7 @@ const TAMPERINGS: &[(&str, &str, &str, &str)] = &[
     ("applications", "hands", "hands - 0", "hands"),
     ("applications", "claimed_until", "claimed_until + interval '1 hour'", "claim"),
     ("applications", "claimed_from", "coalesce(claimed_from, '') || 'x'", "claim"),
+    ("applications", "assigned_by", "(SELECT id FROM accounts WHERE name = 'vera')", "claim"),
     ("checks", "outcome", "'hit'", "checks"),
     ("checks", "override_reason", "override_reason || '.'", "checks"),
     ("checks", "note", "'a word'", "checks"),

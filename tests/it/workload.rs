@@ -92,14 +92,42 @@ async fn the_figures_are_those_of_a_count_by_hand() {
     let soon = workload(&app, "?days=5").await;
     assert_eq!((&soon["total"]["decided"], &soon["total"]["withdrawn"]), (&json!(1), &json!(0)));
 
-    // Who holds what: one from the queue, one picked by hand.
+    // Who holds what: one from the queue, one picked by hand, one that a senior officer gave out.
     app.post("/v1/queues/checks/claims").by(OFFICER).key("a").send().await.expect(200);
     let call = app.put(&cases[0].path("/claim")).by(OFFICER);
     call.if_match(app.version(&cases[0].id).await).send().await.expect(200);
     app.post("/v1/queues/intake/claims").by(SENIOR).key("a").send().await.expect(200);
     let holders = workload(&app, "").await["holders"].clone();
-    let holder = |person: crate::support::app::Person, holds: i64, picked: i64| json!({ "account": person.id(), "name": person.name, "holds": holds, "picked": picked });
-    assert_eq!(holders, json!([holder(OFFICER, 2, 1), holder(SENIOR, 1, 0)]));
+    let holder = |person: crate::support::app::Person, [holds, picked, assigned]: [i64; 3]| {
+        json!({
+            "account": person.id(), "name": person.name,
+            "holds": holds, "picked": picked, "assigned": assigned,
+        })
+    };
+    assert_eq!(holders, json!([holder(OFFICER, [2, 1, 0]), holder(SENIOR, [1, 0, 0])]));
+    let give = json!({ "to": OTHER_OFFICER.id(), "reason": "He knows the firm." });
+    let call = app.put(&cases[0].path("/claim/holder")).by(SENIOR).json(give);
+    let given = call.if_match(app.version(&cases[0].id).await).send().await.expect(200).json();
+    assert_eq!(given["claim"]["assignedBy"], json!(SENIOR.id()));
+    // A sign of life changes nothing about that, and blames nobody.
+    let call = app.put(&cases[0].path("/claim")).by(OTHER_OFFICER);
+    call.if_match(app.version(&cases[0].id).await).send().await.expect(200);
+    let path = format!("/v1/queues/payment/applications?holder={}", OTHER_OFFICER.id());
+    let listed = app.get(&path).by(OFFICER).send().await.expect(200).json();
+    assert_eq!(listed["items"][0]["claim"]["assignedBy"], json!(SENIOR.id()));
+    let history = app.get(&cases[0].path("/history?limit=100")).by(SENIOR).send().await;
+    let history = history.expect(200).json()["items"].as_array().unwrap().clone();
+    let claims: Vec<&Value> = history.iter().filter(|one| one["kind"] == "claimed").collect();
+    let picked: Vec<&Value> = claims.iter().map(|one| &one["picked"]).collect();
+    assert_eq!(picked, [&json!(true), &json!(false)]);
+    app.agreed(&cases[0].id).await;
+    let holders = workload(&app, "").await["holders"].clone();
+    let mut expected =
+        [(OFFICER, [1, 0, 0]), (OTHER_OFFICER, [1, 0, 1]), (SENIOR, [1, 0, 0])].to_vec();
+    expected.sort_by_key(|(person, _)| person.name);
+    let expected: Vec<Value> =
+        expected.into_iter().map(|(person, counts)| holder(person, counts)).collect();
+    assert_eq!(holders, json!(expected));
     app.advance(TimeDelta::minutes(31));
     assert_eq!(workload(&app, "").await["holders"], json!([]), "leases end by themselves");
     let _ = open;

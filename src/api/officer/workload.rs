@@ -114,9 +114,12 @@ pub struct HolderView {
     /// How many applications it holds.
     #[schema(minimum = 1)]
     pub holds: i64,
-    /// How many of them it picked by hand, not from a queue.
+    /// How many of them it picked by hand: neither a queue nor a senior officer gave them out.
     #[schema(minimum = 0)]
     pub picked: i64,
+    /// How many of them a senior officer gave it.
+    #[schema(minimum = 0)]
+    pub assigned: i64,
 }
 
 /// The workload of a unit.
@@ -242,6 +245,7 @@ fn view(
                 name: row.name,
                 holds: row.holds,
                 picked: row.picked,
+                assigned: row.assigned,
             })
             .collect(),
     }

@@ -89,6 +89,7 @@ pub async fn claim_next(conn: &mut Conn, ask: &ClaimNext<'_>) -> Result<Claimed>
             by: ask.officer,
             until: ask.until,
             queue: Some(ask.queue.name.clone()),
+            assigned_by: None,
         }],
     }))?;
     let scope = Scope::of(ask.unit, &ask.queue.filter, ask.now);
@@ -171,7 +172,7 @@ impl QueryFragment<Pg> for Statement<'_> {
         out.push_sql("), ");
         self.next(out.reborrow())?;
         out.push_sql(
-            ", moved AS (UPDATE applications a SET version = version + 1, claimed_from = ",
+            ", moved AS (UPDATE applications a SET version = version + 1, assigned_by = NULL, claimed_from = ",
         );
         out.push_bind_param::<Text, _>(&ask.queue.name)?;
         out.push_sql(", claimed_by = ");

@@ -388,6 +388,8 @@ pub struct DeskRow {
     pub checks: Option<Vec<DeskCheck>>,
     /// The queue that gave it to its holder.
     pub claimed_from: Option<String>,
+    /// The senior officer who gave it to its holder.
+    pub assigned_by: Option<Uuid>,
 }
 
 /// A check that stands in the way of a grant.
@@ -471,6 +473,7 @@ pub(in crate::storage) fn walk_summary<'b>(
     out.push_sql(
         " AT TIME ZONE n.time_zone)::date FROM units n WHERE n.code = a.unit_code), \
          'work', a.work, 'barred', to_jsonb(a.barred), 'senior', a.senior, 'expedited', a.expedited, 'claimedFrom', a.claimed_from, \
+         'assignedBy', a.assigned_by, \
          'note', a.notes -> -1, 'noteBy', (SELECT o.name FROM accounts o \
            WHERE o.id = (a.notes -> -1 ->> 'by')::uuid), \
          'checks', (SELECT jsonb_agg(jsonb_build_object('id', c.id, 'outcome', c.outcome, \

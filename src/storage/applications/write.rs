@@ -132,6 +132,7 @@ struct Statement<'a> {
     claimed_by: Option<Uuid>,
     claimed_until: Option<DateTime<Utc>>,
     claimed_from: Option<&'a str>,
+    assigned_by: Option<Uuid>,
     checks: Option<Value>,
     charges: Option<Value>,
     permit: Option<Value>,
@@ -306,6 +307,7 @@ impl<'a> Statement<'a> {
             claimed_by: after.claim.as_ref().map(|claim| claim.by),
             claimed_until: after.claim.as_ref().map(|claim| claim.until),
             claimed_from: after.claim.as_ref().and_then(|claim| claim.queue.as_deref()),
+            assigned_by: after.claim.as_ref().and_then(|claim| claim.assigned_by),
             checks,
             charges,
             permit,
@@ -529,6 +531,8 @@ impl Statement<'_> {
         out.push_bind_param::<Nullable<Timestamptz>, _>(&self.claimed_until)?;
         out.push_sql(", claimed_from = ");
         out.push_bind_param::<Nullable<Text>, _>(&self.claimed_from)?;
+        out.push_sql(", assigned_by = ");
+        out.push_bind_param::<Nullable<SqlUuid>, _>(&self.assigned_by)?;
         if let Some(form) = &self.form {
             out.push_sql(", form = ");
             out.push_bind_param::<Jsonb, _>(&form.form)?;

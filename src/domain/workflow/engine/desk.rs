@@ -35,10 +35,10 @@ pub fn claim(
     if let Some(claim) = held_by_another(application, actor, context.now) {
         return Err(Rejection::Claimed { by: claim.by, until: claim.until });
     }
-    // A sign of life changes nothing about where the officer has it from.
-    let queue = application.claim_at(context.now).and_then(|own| own.queue.clone());
-    let changes = vec![Change::Claimed { by, until: context.now + context.lease, queue }];
-    stay(application, BuiltIn::Claim, Value::Null, actor, changes, context)
+    let until = context.now + context.lease;
+    let picked = || Change::Claimed { by, until, queue: None, assigned_by: None };
+    let change = application.claim_at(context.now).map_or_else(picked, |own| own.renewed(until));
+    stay(application, BuiltIn::Claim, Value::Null, actor, vec![change], context)
 }
 
 /// Gives a lease back. A senior officer ends a colleague's, saying why; the timer ends that of somebody who has left.
@@ -98,10 +98,12 @@ pub fn reassign(
     actor: &Actor,
     context: &Context<'_>,
 ) -> Result<Step, Rejection> {
-    senior(application, actor, context)?;
+    let by = senior(application, actor, context)?;
     in_state(application, &built_in_states(context.definition, BuiltIn::Reassign))?;
     let until = context.now + context.lease;
-    let changes = vec![Change::Claimed { by: to, until, queue: None }];
+    // Who takes it himself picked it.
+    let assigned_by = (by != to).then_some(by);
+    let changes = vec![Change::Claimed { by: to, until, queue: None, assigned_by }];
     let request = json!({ "to": to, "reason": reason });
     stay(application, BuiltIn::Reassign, request, actor, changes, context)
 }
@@ -125,8 +127,7 @@ pub fn add_note(
     let note = Note { note: number, by, at: context.now, text: text.to_owned() };
     let mut changes = vec![Change::NoteAdded { note }];
     if let Some(own) = application.claim_at(context.now).filter(|claim| claim.by == by) {
-        let until = context.now + context.lease;
-        changes.push(Change::Claimed { by, until, queue: own.queue.clone() });
+        changes.push(own.renewed(context.now + context.lease));
     }
     stay(application, BuiltIn::AddNote, Value::Null, actor, changes, context)
 }

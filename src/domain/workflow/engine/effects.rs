@@ -670,13 +670,12 @@ impl<'c> Draft<'_, 'c> {
         if moved {
             return self.change(Change::ClaimReleased);
         }
-        let (by, queue) = (claim.by, claim.queue.clone());
+        let (by, renewed) = (claim.by, claim.renewed(self.context.now + self.context.lease));
         if self.event.actor.account() == Some(by) {
             if super::is_done_with(&self.after, by, self.context) {
                 return self.change(Change::ClaimReleased);
             }
-            let until = self.context.now + self.context.lease;
-            self.change(Change::Claimed { by, until, queue })?;
+            self.change(renewed)?;
         }
         Ok(())
     }
