@@ -14,4 +14,7 @@ CREATE INDEX applications_escalated
     ON applications (unit_code, work, in_turn, (coalesce(due_on, 'infinity')), submitted_at, id)
     WHERE work IS NOT NULL AND escalated_at IS NOT NULL;
 CREATE INDEX applications_by_open_check ON applications USING gin (open_checks) WHERE work IS NOT NULL;
+DROP INDEX applications_under_way;
+CREATE INDEX applications_under_way ON applications (unit_code, track, phase, due_on)
+    WHERE submitted_at IS NOT NULL AND phase IN ('submission', 'checks', 'fee', 'issuance');
 ALTER TABLE applications DROP COLUMN assigned_by, DROP COLUMN senior;

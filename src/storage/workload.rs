@@ -11,19 +11,19 @@ use uuid::Uuid;
 use super::{Conn, query_failed};
 use crate::error::Result;
 
-/// What is under way on one track.
+/// What is under way on one track in one state.
 #[derive(Debug, Clone, Queryable)]
 pub struct UnderWayRow {
     /// The track.
     pub track: String,
+    /// The state.
+    pub state: String,
     /// How many were handed in and are not over.
     pub open: i64,
-    /// Of these, how many have their statutory date from today up to `soon`.
+    /// Of these, how many are being checked and have their statutory date from today up to `soon`.
     pub due_soon: i64,
-    /// How many have it behind them.
+    /// How many are being checked and have it behind them: also where the applicant was asked only after it.
     pub overdue: i64,
-    /// For how many the clock stands still.
-    pub paused: i64,
 }
 
 /// What was decided; for one track, or for all where it names none.
@@ -70,7 +70,7 @@ pub struct HolderRow {
 /// Everything of one unit.
 #[derive(Debug, Clone)]
 pub struct Workload {
-    /// What is under way, by track.
+    /// What is under way, by track and state.
     pub under_way: Vec<UnderWayRow>,
     /// What was decided, by track and in total.
     pub decided: Vec<DecidedRow>,
@@ -170,7 +170,7 @@ macro_rules! statements {
 }
 
 statements! {
-    UnderWay -> (Text, BigInt, BigInt, BigInt, BigInt);
+    UnderWay -> (Text, Text, BigInt, BigInt, BigInt);
     Decided -> (Text, Integer, BigInt, BigInt);
     Ended -> (Text, Text, BigInt);
     Holders -> (SqlUuid, Text, BigInt, BigInt, BigInt);
@@ -178,9 +178,9 @@ statements! {
 
 impl QueryFragment<Pg> for UnderWay<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // In the phase of checks the clock runs, and there is no date while it stands still.
+        // In the phase of checks the clock runs.
         out.push_sql(
-            "SELECT track, count(*), count(*) FILTER (WHERE phase = 'checks' AND due_on >= ",
+            "SELECT track, state, count(*), count(*) FILTER (WHERE phase = 'checks' AND due_on >= ",
         );
         out.push_bind_param::<Date, _>(&self.0.today)?;
         out.push_sql(" AND due_on <= ");
@@ -188,12 +188,11 @@ impl QueryFragment<Pg> for UnderWay<'_> {
         out.push_sql("), count(*) FILTER (WHERE phase = 'checks' AND due_on < ");
         out.push_bind_param::<Date, _>(&self.0.today)?;
         out.push_sql(
-            "), count(*) FILTER (WHERE phase = 'checks' AND due_on IS NULL) FROM applications \
-             WHERE submitted_at IS NOT NULL AND phase IN ('submission', 'checks', 'fee', 'issuance') \
+            ") FROM applications WHERE submitted_at IS NOT NULL AND phase IN ('submission', 'checks', 'fee', 'issuance') \
              AND unit_code = ",
         );
         out.push_bind_param::<Text, str>(self.0.unit)?;
-        out.push_sql(" GROUP BY track ORDER BY track COLLATE \"C\"");
+        out.push_sql(" GROUP BY track, state ORDER BY track COLLATE \"C\"");
         Ok(())
     }
 }

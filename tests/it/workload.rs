@@ -134,3 +134,19 @@ async fn the_figures_are_those_of_a_count_by_hand() {
     app.get("/v1/workload?days=0").by(OFFICER).send().await.expect(400);
     app.get("/v1/workload?days=400").by(OFFICER).send().await.expect(400);
 }
+
+#[actix_web::test]
+async fn whoever_is_awaited_after_the_date_is_awaited_and_not_overdue() {
+    let app = TestApp::spawn().await;
+    let case = app.checking(MIGRANT).await;
+    app.advance(TimeDelta::days(20));
+    assert_eq!(figures(&workload(&app, "").await["total"]), json!({ "open": 1, "overdue": 1 }));
+    let ask = json!({ "command": "requestInformation", "items": [{
+        "kind": "document", "subject": "passport", "reason": "illegible", "dueOn": "2026-04-20" }] });
+    let asked = app.command(OFFICER, &case.id, ask).await.expect(200).json();
+    assert_eq!(asked["waitsFor"], "applicant");
+    assert_eq!(figures(&workload(&app, "").await["total"]), json!({ "open": 1, "paused": 1 }));
+    app.command(MIGRANT, &case.id, json!({ "command": "withdraw" })).await.expect(200);
+    let over = json!({ "withdrawn": 1 });
+    assert_eq!(figures(&workload(&app, "").await["total"]), over);
+}

@@ -17,7 +17,7 @@ use super::unit;
 use crate::app::App;
 use crate::auth::access::{Caller, Office};
 use crate::domain::rules::Rulebook;
-use crate::domain::workflow::definition::CommandName;
+use crate::domain::workflow::definition::{Awaited, CommandName, Phase};
 use crate::error::{Error, Result};
 use crate::storage::applications;
 use crate::storage::workload::{self, DecidedRow, Span, UnderWayRow, Workload};
@@ -56,10 +56,10 @@ pub struct FiguresView {
     /// Of these, those whose statutory date comes within two working days.
     #[schema(minimum = 0)]
     pub due_soon: i64,
-    /// Those whose statutory date has passed.
+    /// Those whose statutory date has passed while it runs.
     #[schema(minimum = 0)]
     pub overdue: i64,
-    /// Those for which the clock stands still: the applicant is awaited.
+    /// Those for which the clock stands still: the applicant is awaited, also where the date had passed before.
     #[schema(minimum = 0)]
     pub paused: i64,
     /// Decided on the merits in the time asked for.
@@ -177,11 +177,14 @@ pub async fn show_workload(
 }
 
 impl FiguresView {
-    fn count(&mut self, row: &UnderWayRow) {
+    fn count(&mut self, row: &UnderWayRow, is_paused: bool) {
         self.open += row.open;
-        self.due_soon += row.due_soon;
-        self.overdue += row.overdue;
-        self.paused += row.paused;
+        if is_paused {
+            self.paused += row.open;
+        } else {
+            self.due_soon += row.due_soon;
+            self.overdue += row.overdue;
+        }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts of applications are far below 2^52")]
@@ -205,9 +208,12 @@ fn view(
     let mut total = FiguresView::default();
     let mut tracks: BTreeMap<String, FiguresView> =
         rules.definitions.iter().map(|one| (one.track.clone(), FiguresView::default())).collect();
+    let paused = paused(rules);
     for row in &workload.under_way {
-        total.count(row);
-        tracks.entry(row.track.clone()).or_default().count(row);
+        let is_paused = paused.contains(&(row.track.as_str(), row.state.as_str()));
+        for figures in [&mut total, tracks.entry(row.track.clone()).or_default()] {
+            figures.count(row, is_paused);
+        }
     }
     for row in &workload.decided {
         match &row.track {
@@ -249,6 +255,19 @@ fn view(
             })
             .collect(),
     }
+}
+
+/// Gives the states, by track, in which the clock stands still: whether or not its date had passed before.
+fn paused(rules: &Rulebook) -> BTreeSet<(&str, &str)> {
+    rules
+        .definitions
+        .iter()
+        .flat_map(|one| one.states.iter().map(move |state| (one, state)))
+        .filter(|(_, state)| {
+            state.phase == Phase::Checks && state.awaits == Some(Awaited::Applicant)
+        })
+        .map(|(one, state)| (one.track.as_str(), state.id.as_str()))
+        .collect()
 }
 
 /// Gives the states, by track, that withdrawing leads to.
