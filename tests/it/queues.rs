@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::app::{
-    EMPLOYER, MIGRANT, OFFICER, OTHER_OFFICER, PETERSBURG_OFFICER, SENIOR, TestApp,
+    EMPLOYER, MIGRANT, OFFICER, OTHER_OFFICER, OTHER_SENIOR, PETERSBURG_OFFICER, SENIOR, TestApp,
 };
 use crate::support::office::{Office, render};
 use crate::support::walk::Walk;
@@ -742,7 +742,7 @@ async fn a_senior_officer_makes_changes_and_removes_a_queue_and_each_is_an_event
     app.get(path).by(OFFICER).header("if-none-match", "\"v1\"").send().await.expect(304);
     app.get(path).by(PETERSBURG_OFFICER).send().await.expect(404);
     let names = async || -> Vec<String> {
-        let listed = app.get("/v1/queues").by(OFFICER).send().await.expect(200).json();
+        let listed = app.get("/v1/queues").by(SENIOR).send().await.expect(200).json();
         let items = listed["items"].as_array().unwrap();
         items.iter().map(|one| one["queue"].as_str().unwrap().to_owned()).collect()
     };
@@ -883,7 +883,7 @@ async fn a_unit_has_forty_queues_at_most() {
         put(number).await.expect(201);
     }
     put(40).await.expect(422).problem("rule-refused");
-    let listed = app.get("/v1/queues").by(OFFICER).send().await.expect(200).json();
+    let listed = app.get("/v1/queues").by(SENIOR).send().await.expect(200).json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 40);
 }
 
@@ -900,7 +900,19 @@ async fn money_to_match_is_a_queue_of_payments_that_nobody_claims_from() {
         "links": { "queue": "/v1/queues/payments", "list": "/v1/payments" },
     });
     assert_eq!(queue, Some(&expected));
-    let shown = app.get("/v1/queues/payments").by(OFFICER).send().await.expect(200).json();
+    // Whoever may not read payments is not sent to them.
+    let of_officers = app.get("/v1/queues").by(OFFICER).send().await.expect(200).json();
+    let names: Vec<&Value> =
+        of_officers["items"].as_array().unwrap().iter().map(|one| &one["queue"]).collect();
+    let all = listed["items"].as_array().unwrap().len();
+    assert!(names.len() == all - 1 && !names.contains(&&json!("payments")), "{names:?}");
+    for link in of_officers["items"].as_array().unwrap().iter().map(|one| &one["links"]) {
+        for name in ["queue", "list"] {
+            app.get(link[name].as_str().unwrap()).by(OFFICER).send().await.expect(200);
+        }
+    }
+    app.get("/v1/queues/payments").by(OFFICER).send().await.expect(403).problem("forbidden");
+    let shown = app.get("/v1/queues/payments").by(SENIOR).send().await.expect(200).json();
     assert_eq!((&shown["kind"], &shown["filter"]), (&json!("payments"), &json!({})));
     for refused in [
         app.post("/v1/queues/payments/claims").by(SENIOR).key("a").send().await.expect(404),

@@ -24,6 +24,7 @@ use super::super::views::{ApplicationView, text};
 use super::unit;
 use crate::app::App;
 use crate::auth::access::{Access, Caller, Office, Senior};
+use crate::domain::actor::Role;
 use crate::domain::queue::{Filter, MOST, PAYMENTS, Queue, Work};
 use crate::domain::workflow::definition::Phase;
 use crate::error::{Error, ErrorCode, Result, Violation};
@@ -300,6 +301,11 @@ fn kind(queue: &Queue) -> &'static str {
     if queue.holds_applications() { "applications" } else { "payments" }
 }
 
+/// Tells whether a queue is there for a role: money to match names people of all units, and senior officers alone read it.
+fn is_for(queue: &Queue, role: Role) -> bool {
+    queue.holds_applications() || role == Role::SeniorOfficer
+}
+
 async fn find<A: Access>(app: &App, caller: &Caller<A>, name: &str) -> Result<Queue> {
     let mut conn = app.db.conn().await?;
     queues::find(&mut conn, unit(caller)?, name).await?.ok_or_else(Error::not_found)
@@ -313,7 +319,7 @@ async fn find_of_applications(app: &App, caller: &Caller<Office>, name: &str) ->
     }
     Err(Error::refused(
         ErrorCode::NotFound,
-        "This queue holds payments, not applications: GET /v1/payments lists them, and nobody claims them.",
+        "This queue holds payments, not applications: GET /v1/payments lists them for senior officers, and nobody claims them.",
     ))
 }
 
@@ -327,7 +333,7 @@ fn changed() -> Error {
 /// List the queues
 ///
 /// Shows how much waits in each queue of the caller's unit, and which registers are down. List, count, claim and metric
-/// use one predicate. `GET /v1/registers` shows every register.
+/// use one predicate. The queue of money to match is for senior officers and stands in their list alone. `GET /v1/registers` shows every register.
 #[utoipa::path(tag = "office", responses(
     (status = 200, description = "The queues.", body = QueueList)))]
 #[get("/v1/queues")]
@@ -338,7 +344,8 @@ pub async fn list_queues(
 ) -> Result<HttpResponse> {
     let (unit, language) = (unit(&caller)?, language(&request));
     let mut conn = app.db.conn().await?;
-    let queues = queues::list(&mut conn, unit).await?;
+    let mut queues = queues::list(&mut conn, unit).await?;
+    queues.retain(|queue| is_for(queue, caller.role()));
     let counts = applications::count_queues(&mut conn, unit, &queues, app.clock.now()).await?;
     let registers_down = registers::down(&app, &mut conn, unit).await?;
     drop(conn);
@@ -359,7 +366,7 @@ pub async fn list_queues(
 
 /// Read what a queue is
 ///
-/// Shows the filter of a queue of the caller's unit.
+/// Shows the filter of a queue of the caller's unit; that of money to match is shown to senior officers.
 #[utoipa::path(tag = "office", params(
     ("queue" = String, Path, description = "The queue's name.", max_length = 40, pattern = "^[a-z][a-z0-9-]*$", example = "intake")),
     responses((status = 200, description = "The queue.", body = QueueDefinitionView),
@@ -372,6 +379,10 @@ pub async fn show_queue(
     known: IfNoneMatch,
 ) -> Result<HttpResponse> {
     let queue = find(&app, &caller, &name).await?;
+    if !is_for(&queue, caller.role()) {
+        let detail = "This queue holds payments, which senior officers match.";
+        return Err(Error::refused(ErrorCode::Forbidden, detail));
+    }
     let version = queue.version;
     Ok(versioned(&QueueDefinitionView::from(queue), version, &known))
 }
