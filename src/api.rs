@@ -10,6 +10,7 @@ pub mod admin;
 pub mod applicant;
 pub mod auditor;
 pub mod callbacks;
+pub mod charges;
 pub mod command;
 pub mod desk;
 mod docs;
@@ -44,6 +45,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
     lookups::configure(config);
     session::configure(config);
     applicant::configure(config);
+    charges::configure(config);
     officer::configure(config);
     registers::configure(config);
     desk::configure(config);

@@ -13,6 +13,7 @@
 //! witness → audit                              register_sim → registers, for what goes over the wire
 //! permits → domain                             api → permits
 //! webhook ← whoever signs messages or takes signed ones
+//! qr ← whoever shows a QR code
 //! ```
 //!
 //! All but `domain` may name `error` and `clock`. `domain` is pure: no async, no I/O, no clock, no randomness, no
@@ -34,6 +35,7 @@ pub mod domain;
 pub mod error;
 pub mod notify;
 pub mod permits;
+pub mod qr;
 pub mod register_sim;
 pub mod registers;
 pub mod storage;

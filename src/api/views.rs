@@ -12,6 +12,7 @@ use crate::domain::application::{Decision, Expedited, InformationItem, Note};
 use crate::domain::checks::{Check, blocking, supported_grounds};
 use crate::domain::clock::Extension;
 use crate::domain::event::{Act, BuiltIn, Change, Event};
+use crate::domain::fee::payee::Requisites;
 use crate::domain::fee::{Charge, ChargeStatus, Money};
 use crate::domain::form::FieldChange;
 use crate::domain::ground::Grounds;
@@ -256,6 +257,62 @@ pub struct ChargeView {
     /// `beforeAcceptance` or `beforeHandover`.
     #[schema(max_length = 20, example = "beforeAcceptance")]
     pub position: &'static str,
+    /// To whom it is paid. Not changed by a later change of the office's bank details.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payee: Option<PayeeView>,
+}
+
+/// To whom a charge is paid: what a payment order says.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PayeeView {
+    /// Name.
+    #[schema(max_length = 160)]
+    pub name: String,
+    /// Taxpayer number.
+    #[schema(max_length = 10, example = "7709001110")]
+    pub inn: String,
+    /// Reason code.
+    #[schema(max_length = 9, example = "770901001")]
+    pub kpp: String,
+    /// Account.
+    #[schema(max_length = 20, example = "40101810200045250001")]
+    pub account: String,
+    /// Bank.
+    #[schema(max_length = 45)]
+    pub bank: String,
+    /// Code of the bank.
+    #[schema(max_length = 9, example = "044599001")]
+    pub bic: String,
+    /// The bank's own account.
+    #[schema(max_length = 20, example = "40102810900054537001")]
+    pub correspondent_account: String,
+    /// Code of the territory.
+    #[schema(max_length = 11, example = "45000000")]
+    pub oktmo: String,
+    /// Code of the budget's income.
+    #[schema(max_length = 20, example = "18810806000010000110")]
+    pub kbk: String,
+    /// What the payment is for.
+    #[schema(max_length = 210)]
+    pub purpose: String,
+}
+
+impl From<&Requisites> for PayeeView {
+    fn from(payee: &Requisites) -> Self {
+        Self {
+            name: payee.name.clone(),
+            inn: payee.inn.to_string(),
+            kpp: payee.kpp.to_string(),
+            account: payee.account.to_string(),
+            bank: payee.bank.clone(),
+            bic: payee.bic.to_string(),
+            correspondent_account: payee.correspondent_account.to_string(),
+            oktmo: payee.oktmo.to_string(),
+            kbk: payee.kbk.to_string(),
+            purpose: payee.purpose.clone(),
+        }
+    }
 }
 
 impl ChargeView {
@@ -281,6 +338,7 @@ impl ChargeView {
                 Some(FeePosition::BeforeAcceptance) | None => "beforeAcceptance",
                 Some(FeePosition::BeforeHandover) => "beforeHandover",
             },
+            payee: charge.requisites.as_deref().map(Into::into),
         }
     }
 }

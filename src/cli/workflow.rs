@@ -98,7 +98,8 @@ fn find(workflow: &str) -> Result<Definition, Failure> {
 }
 
 /// What stands beside definitions and calendars.
-const BESIDE: [&str; 4] = ["rates.toml", "grounds.toml", "retention.toml", "templates.toml"];
+const BESIDE: [&str; 5] =
+    ["rates.toml", "requisites.toml", "grounds.toml", "retention.toml", "templates.toml"];
 
 /// Puts the files of each directory together with what they are proved against, calendars included: the ones
 /// beside them, or those in the binary.

@@ -1,8 +1,11 @@
-//! Money owed and money paid: amounts, the number that links the two (UIN), charges and payments.
+//! Money owed and money paid: amounts, the number that links the two (UIN), charges and payments; to whom a charge is
+//! paid ([`payee`]) and how a payment order says so ([`gost`]).
 //!
 //! What an amount is reckoned from is the rules' business ([`crate::domain::rules`]); which payment meets
 //! which charge is decided by casework.
 
+pub mod gost;
+pub mod payee;
 mod uin;
 
 use std::fmt;
@@ -12,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use uin::{Uin, UinError};
+
+use payee::Requisites;
 
 /// Holds an amount of Russian roubles in kopecks, never negative.
 #[derive(
@@ -108,6 +113,9 @@ pub struct Charge {
     pub paid: Money,
     /// How the charge stands.
     pub status: ChargeStatus,
+    /// To whom it is paid, as the rules said when it was made; `None` where they did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requisites: Option<Box<Requisites>>,
 }
 
 impl Charge {
@@ -157,6 +165,7 @@ mod tests {
             created_at: DateTime::UNIX_EPOCH,
             paid: money(paid),
             status,
+            requisites: None,
         }
     }
 

@@ -1,10 +1,11 @@
-//! Everything that an office works by and that is data: definitions, rates, grounds, terms of retention, templates
-//! and the calendar.
+//! Everything that an office works by and that is data: definitions, rates, payees, grounds, terms of retention,
+//! templates and the calendar.
 //!
 //! Reading and proving is here; where the files come from is the caller's business. Amounts are exact: integers
 //! and decimals read from text, never floating point.
 
 mod rates;
+mod requisites;
 pub mod retention;
 pub mod templates;
 
@@ -13,6 +14,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDate;
 
 pub use rates::{MissingRate, Price, Rates, Threshold};
+pub use requisites::Payees;
 
 use crate::domain::calendar::{Calendar, CalendarError};
 use crate::domain::ground::GroundCatalogue;
@@ -48,6 +50,8 @@ pub struct Rulebook {
     pub sources: Vec<String>,
     /// Amounts, coefficients and thresholds by date.
     pub rates: Rates,
+    /// Whom charges are paid to.
+    pub payees: Payees,
     /// The coded grounds.
     pub grounds: GroundCatalogue,
     /// How long applications are kept once they are over.
@@ -56,15 +60,15 @@ pub struct Rulebook {
     pub templates: Templates,
     /// The production calendar.
     pub calendar: Calendar,
-    /// The files that these were read from: rates, grounds, retention, templates, calendars.
+    /// The files that these were read from: rates, requisites, grounds, retention, templates, calendars.
     pub files: Vec<RuleFile>,
 }
 
 impl Rulebook {
     /// Reads and proves a set of files, each a path and its text.
     ///
-    /// `rates.toml`, `grounds.toml`, `retention.toml` and `templates.toml` are what they are called; what lies in a folder
-    /// `calendars` is a calendar of one year; every other `*.toml` is a definition. Files that are no TOML are
+    /// `rates.toml`, `requisites.toml`, `grounds.toml`, `retention.toml` and `templates.toml` are what they are called; what
+    /// lies in a folder `calendars` is a calendar of one year; every other `*.toml` is a definition. Files that are no TOML are
     /// passed over.
     ///
     /// # Errors
@@ -73,6 +77,7 @@ impl Rulebook {
     pub fn parse(files: &[(String, String)]) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let (mut rates, mut grounds, mut terms, mut templates) = (None, None, None, None);
+        let mut payees = None;
         let (mut calendars, mut workflows) = (Vec::new(), Vec::new());
         let mut kept = Vec::new();
         for (path, text) in files.iter().filter(|(path, _)| path.ends_with(".toml")) {
@@ -80,6 +85,7 @@ impl Rulebook {
             let mut keep = |name: String| kept.push(RuleFile { name, text: text.clone() });
             match name {
                 "rates.toml" => rates = Some(Rates::parse(path, text)),
+                "requisites.toml" => payees = Some((path.as_str(), Payees::parse(path, text))),
                 "grounds.toml" => grounds = Some(GroundCatalogue::parse(path, text)),
                 "retention.toml" => terms = Some((path.as_str(), Retention::parse(path, text))),
                 "templates.toml" => templates = Some((path.as_str(), Templates::parse(path, text))),
@@ -102,6 +108,12 @@ impl Rulebook {
             |read| read.map_err(|errors| errors.iter().map(|e| from_sentence(e)).collect()),
         );
         let grounds = keep(grounds, &mut problems);
+        let (payees_file, payees) =
+            payees.unwrap_or_else(|| ("", Err(vec![missing("requisites.toml")])));
+        let payees = keep(payees, &mut problems);
+        if let (Some(payees), Some(rates)) = (&payees, &rates) {
+            problems.extend(payees.unknown_rates(payees_file, rates));
+        }
         let (terms_file, terms) =
             terms.unwrap_or_else(|| ("", Err(vec![missing("retention.toml")])));
         let retention = keep(terms, &mut problems);
@@ -145,6 +157,9 @@ impl Rulebook {
             {
                 problems.extend(retention.problems_of(terms_file, &definition.track));
             }
+            if let Some(payees) = &payees {
+                problems.extend(payees.problems_of(payees_file, &definition));
+            }
             if let Some(templates) = &templates {
                 problems.extend(templates.problems_of(templates_file, &definition));
             }
@@ -159,15 +174,22 @@ impl Rulebook {
             let tracks: Vec<&str> = tracks.into_iter().collect();
             problems.extend(templates.unknown_tracks(templates_file, &tracks));
         }
-        match (rates, grounds, retention, templates, calendar) {
-            (Some(rates), Some(grounds), Some(retention), Some(templates), Some(calendar))
-                if problems.is_empty() =>
-            {
+        let parts = (rates, payees, grounds, retention, templates, calendar);
+        match parts {
+            (
+                Some(rates),
+                Some(payees),
+                Some(grounds),
+                Some(retention),
+                Some(templates),
+                Some(calendar),
+            ) if problems.is_empty() => {
                 let files = kept;
                 Ok(Self {
                     definitions,
                     sources,
                     rates,
+                    payees,
                     grounds,
                     retention,
                     templates,

@@ -224,6 +224,7 @@ fn a_grant_says_what_is_to_be_paid_and_how() {
         created_at: at(),
         paid: Money::from_kopecks(12_345).unwrap(),
         status: ChargeStatus::Open,
+        requisites: None,
     }];
     let email = compose(&case, "decided").unwrap();
     insta::assert_snapshot!(format!("{}\n\n{}", email.subject, email.body), @r"

@@ -37,6 +37,7 @@ use crate::domain::actor::Actor;
 use crate::domain::application::{Application, Claim};
 use crate::domain::checks::local::{Annulled, Twin};
 use crate::domain::checks::{Check, Finding, Outcome, Override};
+use crate::domain::fee::payee::Requisites;
 use crate::domain::fee::{Charge, ChargeStatus, Money, Uin};
 use crate::domain::form::Person;
 use crate::domain::ground::GroundCode;
@@ -535,6 +536,7 @@ struct ChargeRow {
     rule: String,
     created_at: DateTime<Utc>,
     status: ChargeStatus,
+    requisites: Option<Box<Requisites>>,
 }
 
 #[derive(Deserialize)]
@@ -696,6 +698,7 @@ impl ChargeRow {
             created_at: self.created_at,
             paid: Money::from_kopecks(self.paid_kopecks)?,
             status: self.status,
+            requisites: self.requisites,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The files of rules in use besides the definitions: registered each time they change.
 //!
-//! Of rates, grounds and terms the binary that runs decides which are in force, and the database has to know them. A
+//! Of rates, payees, grounds and terms the binary that runs decides which are in force, and the database has to know them. A
 //! calendar is in force as the database has it last, whatever binary runs: `migrate` registers one that the binary brings,
 //! and an administrator loads one, through the service. Every registration has a number greater than those committed
 //! before it, so that a process sees by one number whether it knows the latest.
@@ -250,6 +250,7 @@ async fn redate(conn: &mut AsyncPgConnection, number: i64, event: &PlainEvent) -
 fn kind(name: &str) -> &'static str {
     match name {
         "rates.toml" => "ratesChanged",
+        "requisites.toml" => "requisitesChanged",
         "grounds.toml" => "groundsChanged",
         "retention.toml" => "retentionChanged",
         "templates.toml" => "templatesChanged",

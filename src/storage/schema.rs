@@ -78,6 +78,7 @@ diesel::table! {
     charges (id) {
         id -> Uuid, application_id -> Uuid, fee -> Text, uin -> Text, amount_kopecks -> BigInt,
         paid_kopecks -> BigInt, rule -> Text, created_at -> Timestamptz, status -> Text,
+        requisites -> Nullable<Jsonb>,
     }
 }
 
@@ -147,7 +148,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    /// Rates, grounds, calendars and terms of retention, each time they changed.
+    /// Rates, payees, grounds, calendars and terms of retention, each time they changed.
     rule_files (name, registered_at) {
         name -> Text, digest -> Binary, source -> Text, registered_at -> Timestamptz,
         number -> BigInt,

@@ -68,6 +68,7 @@ const TABLE: &[(&str, Option<&[Person]>)] = &[
     ("list_own_accesses", APPLICANTS),
     ("show_clock", READERS),
     ("show_receipt", READERS),
+    ("show_payment_order", READERS),
     ("give_command", COUNTER),
     ("list_queues", OFFICE),
     ("list_registers", OFFICE),

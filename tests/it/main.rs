@@ -18,6 +18,7 @@ mod information;
 mod layering;
 mod log;
 mod log_tools;
+mod money;
 mod openapi;
 mod outbox;
 mod outsider;

@@ -76,7 +76,13 @@ async fn every_file_is_registered_once_with_its_event() {
     let count = |kind: &str| events.iter().filter(|(one, ..)| one == kind).count();
     assert_eq!(count("definitionRegistered"), 2);
     assert_eq!(count("calendarChanged"), 4);
-    for kind in ["ratesChanged", "groundsChanged", "retentionChanged", "templatesChanged"] {
+    for kind in [
+        "ratesChanged",
+        "requisitesChanged",
+        "groundsChanged",
+        "retentionChanged",
+        "templatesChanged",
+    ] {
         assert_eq!(count(kind), 1, "{kind}");
     }
     let content = |kind: &str| &events.iter().find(|(one, ..)| one == kind).unwrap().2;
@@ -107,6 +113,7 @@ async fn rates_that_changed_are_refused_until_they_are_registered_anew_and_so_ar
     for (name, kind) in [
         ("retention.toml", "retentionChanged"),
         ("rates.toml", "ratesChanged"),
+        ("requisites.toml", "requisitesChanged"),
         ("templates.toml", "templatesChanged"),
     ] {
         let (changed, before) = (rules(name), count(kind).await);
@@ -121,7 +128,7 @@ async fn rates_that_changed_are_refused_until_they_are_registered_anew_and_so_ar
     }
     let kept = "SELECT count(*), count(DISTINCT name) FROM rule_files WHERE sha256(convert_to(source, 'UTF8')) = digest";
     let row = registry.client.query_one(kept, &[]).await.unwrap();
-    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (8 + 2 * 3, 8));
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (9 + 2 * 4, 9));
 }
 
 #[tokio::test]

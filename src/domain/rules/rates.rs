@@ -285,20 +285,25 @@ fn entry<'s, 't, T>(
         to: s.maybe_date(r, "to"),
         value: value(r, &mut s),
         source: s.text(r, "source"),
-        confidence: match s.text(r, "confidence").as_str() {
-            "C" => Confidence::Confirmed,
-            "W" => Confidence::Weak,
-            "D" => Confidence::Derived,
-            "K" => Confidence::Assumption,
-            other => {
-                r.undefined(s.line, "confidence", other, ["C", "W", "D", "K"]);
-                Confidence::Assumption
-            }
-        },
+        confidence: confidence(r, &mut s),
         line: s.line,
     };
     s.finish(r);
     entry
+}
+
+/// Reads how sure an entry is.
+pub(super) fn confidence<'t>(r: &mut Reading<'t>, s: &mut Section<'_, 't>) -> Confidence {
+    match s.text(r, "confidence").as_str() {
+        "C" => Confidence::Confirmed,
+        "W" => Confidence::Weak,
+        "D" => Confidence::Derived,
+        "K" => Confidence::Assumption,
+        other => {
+            r.undefined(s.line, "confidence", other, ["C", "W", "D", "K"]);
+            Confidence::Assumption
+        }
+    }
 }
 
 /// Reports entries of one name and region that hold on the same day, and terms that end before they begin.

@@ -125,6 +125,7 @@ fn a_missing_file_is_said_to_be_missing() {
         [
             "workflows/rates.toml",
             "workflows/grounds.toml",
+            "workflows/requisites.toml",
             "workflows/retention.toml",
             "workflows/templates.toml",
             "workflows/calendars/*.toml"
@@ -174,6 +175,7 @@ fn the_files_that_are_no_definitions_are_kept_by_their_names_within_workflows() 
             "calendars/russia-2027.toml",
             "grounds.toml",
             "rates.toml",
+            "requisites.toml",
             "retention.toml",
             "templates.toml",
         ]

@@ -8,6 +8,7 @@ pub const FILES: &[(&str, &str)] = &[
         include_str!("../../../workflows/highly-qualified-specialist.toml"),
     ),
     ("workflows/rates.toml", include_str!("../../../workflows/rates.toml")),
+    ("workflows/requisites.toml", include_str!("../../../workflows/requisites.toml")),
     ("workflows/grounds.toml", include_str!("../../../workflows/grounds.toml")),
     ("workflows/retention.toml", include_str!("../../../workflows/retention.toml")),
     ("workflows/templates.toml", include_str!("../../../workflows/templates.toml")),

@@ -396,6 +396,7 @@ fn charge_rows(event: &Event, after: &crate::domain::application::Application) -
             "id": charge.id, "fee": charge.fee, "uin": charge.uin.to_string(),
             "amount_kopecks": charge.amount.kopecks(), "paid_kopecks": charge.paid.kopecks(),
             "rule": charge.rule, "created_at": charge.created_at, "status": charge.status,
+            "requisites": charge.requisites,
         })
     });
     Value::Array(rows.collect())
@@ -641,13 +642,13 @@ impl Statement<'_> {
         if let Some(charges) = &self.charges {
             out.push_sql(
                 ", charges_written AS (INSERT INTO charges (application_id, id, fee, uin, \
-                 amount_kopecks, paid_kopecks, rule, created_at, status) \
+                 amount_kopecks, paid_kopecks, rule, created_at, status, requisites) \
                  SELECT moved.id, c.* FROM moved, jsonb_to_recordset(",
             );
             out.push_bind_param::<Jsonb, _>(charges)?;
             out.push_sql(
                 ") AS c(id uuid, fee text, uin text, amount_kopecks bigint, paid_kopecks bigint, \
-                 rule text, created_at timestamptz, status text) \
+                 rule text, created_at timestamptz, status text, requisites jsonb) \
                  ON CONFLICT (id) DO UPDATE SET paid_kopecks = excluded.paid_kopecks, \
                  status = excluded.status)",
             );

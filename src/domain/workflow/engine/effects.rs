@@ -561,6 +561,13 @@ impl<'c> Draft<'_, 'c> {
             .supplies
             .charge_serial
             .ok_or_else(|| missing("no serial number for a charge was supplied"))?;
+        let unit = self.context.unit;
+        let requisites = self.context.rules.payees.find(
+            &rule.rate,
+            &unit.code,
+            &unit.region,
+            self.context.today(),
+        );
         let charge = Charge {
             id: self.context.supplies.charge,
             fee: fee.to_owned(),
@@ -570,6 +577,7 @@ impl<'c> Draft<'_, 'c> {
             created_at: self.event.at,
             paid: Money::ZERO,
             status: ChargeStatus::Open,
+            requisites: requisites.map(Box::new),
         };
         self.change(Change::ChargeCreated { charge })
     }
