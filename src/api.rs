@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod officer;
 pub mod openapi;
 pub mod page;
+pub mod payments;
 pub mod permits;
 pub mod problem;
 pub mod public;
@@ -47,6 +48,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
     applicant::configure(config);
     charges::configure(config);
     officer::configure(config);
+    payments::configure(config);
     registers::configure(config);
     desk::configure(config);
     templates::configure(config);

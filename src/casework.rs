@@ -9,12 +9,14 @@
 //! outcome is the same as under a lock, without holding one while the network is waited for. A caller who named the
 //! version he saw (`If-Match`) is told instead; but who claims is told who was quicker.
 //!
-//! How what is over loses its person's data is in [`erasure`]; what another calendar does, in [`calendars`].
+//! How what is over loses its person's data is in [`erasure`]; what another calendar does, in [`calendars`]; how money finds
+//! what it is for, and back, in [`payments`].
 
 pub mod bulk;
 pub mod calendars;
 pub mod erasure;
 mod in_force;
+pub mod payments;
 mod refusal;
 
 use std::collections::BTreeSet;
@@ -30,7 +32,6 @@ use crate::domain::actor::{Actor, Party};
 use crate::domain::application::{Application, Document};
 use crate::domain::checks::Outcome;
 use crate::domain::event::Event;
-use crate::domain::fee::Payment;
 use crate::domain::form::Form;
 use crate::domain::queue::{Queue, Work};
 use crate::domain::reference::Reference;
@@ -46,7 +47,7 @@ use crate::storage::applications::{
     self as store, Applied, ClaimNext, Claimed, FoundUnit, KeptAnswer, Key, Loaded, PaymentRow,
     Staff, StoredAnswer, Wants, Write,
 };
-use crate::storage::{payments, rule_files};
+use crate::storage::rule_files;
 
 /// How often a decision that lost a race is made anew before the caller is told to try again.
 const ATTEMPTS: usize = 5;
@@ -292,7 +293,7 @@ impl Casework {
         render: Render<'_>,
     ) -> Result<Answer> {
         let payment = match command {
-            Command::RecordPayment { payment } => Some(payment),
+            Command::RecordPayment { payment } => Some(self.new_payment(payment, ask)),
             _ => None,
         };
         self.change(ask, id, self.wants(command.name()), payment, render, |application, context| {
@@ -635,58 +636,6 @@ impl Casework {
         Ok(due.filter(|at| *at > now))
     }
 
-    /// Takes a payment that the provider tells of: books it if it matches an open charge, else lets it wait.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] when it could not be written down; the provider will repeat it.
-    pub async fn receive(&self, payment: &Payment) -> Result<Received> {
-        let command = Command::RecordPayment { payment: payment.clone() };
-        let ask = Ask { actor: Actor::Payments, if_match: None, idempotency: None };
-        for _ in 0..ATTEMPTS {
-            let mut conn = self.db.conn().await?;
-            let found = match &payment.uin {
-                None => None,
-                Some(uin) => {
-                    let wants = Wants {
-                        payment: Some(&payment.provider_id),
-                        ..self.wants(CommandName::RecordPayment)
-                    };
-                    store::find(&mut conn, Key::Uin(uin.as_str()), wants).await?
-                }
-            };
-            if let Some(loaded) = &found {
-                if loaded.payment_known {
-                    return Ok(Received::Known);
-                }
-                let known = self.rules.at(&mut conn, loaded.rules).await?;
-                let definition = definition(&known.rules, &loaded.application)?;
-                let now = self.clock.now();
-                let context =
-                    self.context(&known.rules, definition, &loaded.unit, now, Some(loaded));
-                match engine::decide(&loaded.application, &command, &ask.actor, &context) {
-                    Ok(step) => {
-                        let (number, paid) = (known.number, Some(payment));
-                        match self.write(&mut conn, number, &step, paid, &ask, &NO_ANSWER).await? {
-                            Applied::Written => return Ok(Received::Booked),
-                            Applied::PaymentKnown => return Ok(Received::Known),
-                            Applied::LostRace => continue,
-                            Applied::KeyUsed | Applied::PersonHasAnother => {
-                                return Err(Error::bug("a payment meets no such constraint"));
-                            }
-                        }
-                    }
-                    Err(Rejection::RuleMissing(what)) => return Err(Error::bug(what)),
-                    Err(_) => {}
-                }
-            }
-            let event = payments::received(&*self.clock, payment);
-            let id = self.clock.new_id();
-            let known = payments::insert_waiting(&mut conn, id, payment, &event).await?;
-            return Ok(if known { Received::Waiting } else { Received::Known });
-        }
-        Err(busy())
-    }
-
     /// Takes what a register answers to a check. Late and repeated answers are harmless.
     ///
     /// # Errors
@@ -755,7 +704,7 @@ impl Casework {
         ask: &Ask,
         id: Uuid,
         wants: Wants<'_>,
-        payment: Option<&Payment>,
+        payment: Option<PaymentRow<'_>>,
         render: Render<'_>,
         decide: impl Fn(&Application, &Context<'_>) -> Result<Step, Rejection>,
     ) -> Result<Answer> {
@@ -769,7 +718,7 @@ impl Casework {
         ask: &Ask,
         id: Uuid,
         wants: Wants<'_>,
-        payment: Option<&Payment>,
+        payment: Option<PaymentRow<'_>>,
         render: Render<'_>,
         compares: impl Fn(&Application) -> bool,
         decide: impl Fn(&Application, &Context<'_>) -> Result<Step, Rejection>,
@@ -807,7 +756,8 @@ impl Casework {
                 .map_err(refusal)
                 .map_err(|error| name_holder(error, loaded.holder.as_deref()))?;
             let answer = Self::answer(ask, 200, &step, &context, loaded.holder.as_deref(), render)?;
-            match self.write(&mut conn, known.number, &step, payment, ask, &answer).await? {
+            let paid = payment.clone();
+            match self.write(&mut conn, known.number, &step, paid, ask, &answer).await? {
                 Applied::Written => return Ok(answer),
                 Applied::LostRace => {}
                 Applied::KeyUsed => return self.replay_kept(ask).await,
@@ -832,7 +782,7 @@ impl Casework {
         conn: &mut crate::storage::Conn,
         rules: i64,
         step: &Step,
-        payment: Option<&Payment>,
+        payment: Option<PaymentRow<'_>>,
         ask: &Ask,
         answer: &Answer,
     ) -> Result<Applied> {
@@ -848,11 +798,6 @@ impl Casework {
             }),
             _ => None,
         };
-        let payment = payment.map(|payment| PaymentRow {
-            id: self.clock.new_id(),
-            payment,
-            recorded_by: ask.actor.account(),
-        });
         let applied = store::apply(
             conn,
             &Write { step, payment, answer: kept, salt: self.clock.salt(), rules },

@@ -77,7 +77,7 @@ pub struct ReceivedPayment {
     #[validate(length(min = 1, max = 200))]
     #[schema(min_length = 1, max_length = 200, example = "pay_8f2c")]
     pub id: Option<String>,
-    /// UIN of the charge.
+    /// UIN of the charge. What is no UIN, or has a wrong check digit, is kept as it is given and matches nothing.
     #[validate(length(min = 1, max = 25))]
     #[schema(min_length = 1, max_length = 25, example = "18800000000000000123")]
     pub uin: Option<String>,
@@ -93,6 +93,14 @@ pub struct ReceivedPayment {
     #[validate(length(min = 1, max = 200))]
     #[schema(min_length = 1, max_length = 200)]
     pub payer: Option<String>,
+    /// Number of the payer's passport: with `kbk` and the amount, it finds the charge of a payment that quotes none.
+    #[validate(length(min = 1, max = 40))]
+    #[schema(min_length = 1, max_length = 40, example = "FA 1234567")]
+    pub payer_document: Option<String>,
+    /// KBK of the payment order. A payment that names another KBK than its charge waits for an officer.
+    #[validate(length(min = 1, max = 20))]
+    #[schema(min_length = 1, max_length = 20, example = "18810806000010000110")]
+    pub kbk: Option<String>,
 }
 
 /// What became of the payment.
@@ -124,13 +132,18 @@ pub async fn receive_payment(
         let detail = "Send messages of the type payment.received here.";
         return Err(Error::invalid(vec![Violation::new("/type", "unknown-type", detail)]));
     }
+    // A UIN that is none, or has a wrong check digit, matches nothing: the money is real and waits.
+    let uin = data.uin.as_deref().and_then(|uin| Uin::parse(uin).ok());
     let payment = Payment {
         provider_id: format!("provider:{}", data.id.unwrap_or(id)),
-        // A UIN that is none, or has a wrong check digit, matches nothing: the money is real and waits.
-        uin: data.uin.as_deref().and_then(|uin| Uin::parse(uin).ok()),
+        stated_uin: data.uin.filter(|_| uin.is_none()),
+        uin,
         amount: Money::from_kopecks(data.amount_kopecks).unwrap_or(Money::ZERO),
         paid_at: data.paid_at,
         payer: data.payer,
+        payer_document: data.payer_document,
+        kbk: data.kbk,
+        matched: None,
     };
     let outcome = match app.casework.receive(&payment).await? {
         Received::Booked => "booked",

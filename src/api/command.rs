@@ -587,6 +587,7 @@ impl PaymentRequest {
             amount: Money::from_kopecks(self.amount_kopecks).unwrap_or(Money::ZERO),
             paid_at: self.paid_at,
             payer: None,
+            ..Payment::default()
         })
     }
 }

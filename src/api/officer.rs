@@ -1,5 +1,4 @@
-//! Operations for case officers and senior officers: claims by hand, money that matches nothing; and in modules of their
-//! own the [`queues`] of their unit, [`search`] and [`workload`].
+//! Operations for case officers and senior officers: claims by hand; and in modules of their own the [`queues`] of their unit, [`search`] and [`workload`].
 //!
 //! Each handler is registered here with `config.service(handler)`, which also documents it.
 
@@ -7,78 +6,26 @@ pub mod queues;
 pub mod search;
 pub mod workload;
 
-use actix_web::{HttpRequest, HttpResponse, delete, get, put};
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use actix_web::{HttpRequest, HttpResponse, delete, put};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 use validator::Validate;
 
-use super::applicant::{ask, language, listed, renderer};
+use super::applicant::{ask, language, renderer};
 use super::extract::{IfMatch, IfMatchHeader, Path, Query, answered};
-use super::page::{Page, PageQuery};
-use super::reading::{PurposeHeader, Read, Reading};
-use super::views::{AmountView, ApplicationView};
+use super::views::ApplicationView;
 use crate::app::App;
-use crate::auth::access::{Access, Caller, Office, Senior};
-use crate::domain::fee::Money;
+use crate::auth::access::{Access, Caller, Office};
 use crate::error::{Error, Result};
-use crate::storage::payments::{self, WaitingRow};
 
 /// Registers the operations.
 pub fn configure(config: &mut ServiceConfig<'_>) {
     queues::configure(config);
     search::configure(config);
     workload::configure(config);
-    config.service(claim_application).service(release_application).service(list_waiting_payments);
-}
-
-/// A payment that matches nothing.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct WaitingPaymentView {
-    /// Id.
-    pub id: Uuid,
-    /// The provider's id.
-    #[schema(max_length = 255)]
-    pub provider_id: String,
-    /// The UIN stated.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 25)]
-    pub uin: Option<String>,
-    /// The amount.
-    pub amount: AmountView,
-    /// When it was paid.
-    pub paid_at: DateTime<Utc>,
-    /// When we were told.
-    pub received_at: DateTime<Utc>,
-    /// The payer as stated.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(max_length = 200)]
-    pub payer: Option<String>,
-}
-
-impl From<WaitingRow> for WaitingPaymentView {
-    fn from(row: WaitingRow) -> Self {
-        Self {
-            id: row.id,
-            provider_id: row.provider_id,
-            uin: row.uin,
-            amount: Money::from_kopecks(row.amount_kopecks).unwrap_or(Money::ZERO).into(),
-            paid_at: row.paid_at,
-            received_at: row.received_at,
-            payer: row.payer,
-        }
-    }
-}
-
-/// A page of payments that match nothing.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct WaitingPaymentPage {
-    /// The payments, oldest first.
-    pub items: Vec<WaitingPaymentView>,
+    config.service(claim_application).service(release_application);
 }
 
 pub(super) fn unit<A: Access>(caller: &Caller<A>) -> Result<&str> {
@@ -134,29 +81,4 @@ pub async fn release_application(
     let ask = ask(&request, &caller, Some(version), None);
     let render = renderer(true, language(&request));
     app.casework.release(&ask, id, query.reason.as_deref(), &render).await.map(answered)
-}
-
-/// List payments to match
-///
-/// Lists money that was received and matches no open charge, of any unit, oldest first. For senior officers.
-#[utoipa::path(tag = "office", params(PageQuery, PurposeHeader), responses(
-    (status = 200, description = "A page of payments.", body = WaitingPaymentPage)))]
-#[get("/v1/payments")]
-pub async fn list_waiting_payments(
-    app: App,
-    request: HttpRequest,
-    reader: Reading<Senior>,
-    Query(page): Query<PageQuery>,
-) -> Result<HttpResponse> {
-    let after = page.after::<(DateTime<Utc>, Uuid)>(&app.tokens, "payments")?;
-    let mut conn = app.db.conn().await?;
-    let rows = payments::list_waiting(&mut conn, after, page.fetch()).await?;
-    drop(conn);
-    let page =
-        Page::new(&request, &page, &app.tokens, "payments", rows, |row| (row.received_at, row.id))?;
-    let shown: Vec<Uuid> = page.items.iter().map(|row| row.id).collect();
-    let read = (!shown.is_empty())
-        .then(|| Read::new("paymentsRead", &["payment", "payer"]).with("payments", shown));
-    let items = page.items.into_iter().map(Into::into).collect();
-    reader.answer(&app, read, listed(WaitingPaymentPage { items }, page.link)).await
 }

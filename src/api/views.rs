@@ -257,6 +257,13 @@ pub struct ChargeView {
     /// `beforeAcceptance` or `beforeHandover`.
     #[schema(max_length = 20, example = "beforeAcceptance")]
     pub position: &'static str,
+    /// How it was last changed, as GIS GMP counts: 1 new, 2 clarified, 3 annulled, 4 de-annulled.
+    #[schema(minimum = 1, maximum = 4, example = 1)]
+    pub change_status: u8,
+    /// How it and its payments meet, as GIS GMP counts: 1 matched, 2 in part, 3 not matched, 4 without a payment, 5 put to it
+    /// by the payer's document or an officer.
+    #[schema(minimum = 1, maximum = 5, example = 3)]
+    pub acknowledgement: u8,
     /// To whom it is paid. Not changed by a later change of the office's bank details.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payee: Option<PayeeView>,
@@ -338,6 +345,8 @@ impl ChargeView {
                 Some(FeePosition::BeforeAcceptance) | None => "beforeAcceptance",
                 Some(FeePosition::BeforeHandover) => "beforeHandover",
             },
+            change_status: charge.change.number(),
+            acknowledgement: charge.acknowledgement.number(),
             payee: charge.requisites.as_deref().map(Into::into),
         }
     }

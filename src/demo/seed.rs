@@ -315,6 +315,7 @@ impl<'a> Case<'a> {
                         amount: charge.outstanding(),
                         paid_at: step.at,
                         payer: None,
+                        ..Payment::default()
                     };
                     self.casework.receive(&payment).await?;
                 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::checks::Check;
 use super::clock::StatutoryClock;
 use super::event::{Act, Change, Event};
+use super::fee::ledger::Acknowledgement;
 use super::fee::{Charge, ChargeStatus, Money};
 use super::form::{FieldChange, Form};
 use super::ground::Grounds;
@@ -532,14 +533,23 @@ impl Application {
                 }
             }
             Change::ChargeCreated { charge } => self.charges.push(charge.clone()),
-            Change::PaymentBooked { charge, amount, status, .. } => {
+            Change::PaymentBooked { charge, amount, status, forced, .. } => {
                 let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
                 known.paid = known.paid.checked_add(*amount).ok_or_else(|| missing("room"))?;
                 known.status = *status;
+                let forced = *forced || known.acknowledgement == Acknowledgement::Forced;
+                known.acknowledgement = Acknowledgement::of(known.amount, known.paid, forced);
+            }
+            Change::PaymentReleased { charge, amount, .. } => {
+                let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
+                let left = known.paid.checked_sub(*amount);
+                known.paid = left.ok_or_else(|| missing("the money"))?;
+                known.acknowledgement = Acknowledgement::of(known.amount, known.paid, false);
+                known.annul();
             }
             Change::ChargeAnnulled { charge } => {
                 let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
-                known.status = ChargeStatus::Annulled;
+                known.annul();
             }
             Change::Decided { decision } => self.decision = Some(decision.clone()),
             Change::DecisionWithdrawn => self.decision = None,

@@ -129,6 +129,18 @@ pub enum Change {
         amount: Money,
         /// The charge's status afterwards.
         status: ChargeStatus,
+        /// Whether the payment was put to the charge without quoting it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        forced: bool,
+    },
+    /// Money that was booked on a charge waits again; the charge is owed no more.
+    PaymentReleased {
+        /// The charge.
+        charge: Uuid,
+        /// The provider's id of the payment.
+        payment: String,
+        /// How much.
+        amount: Money,
     },
     /// A charge is owed no more.
     ChargeAnnulled {
@@ -255,11 +267,13 @@ pub enum BuiltIn {
     EndExpedition,
     /// Remind the applicant of what he is awaited for.
     SendReminder,
+    /// Let money that was booked wait again, to be given back.
+    ReleasePayment,
 }
 
 impl BuiltIn {
     /// Every built-in act.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Open,
         Self::AmendForm,
         Self::AttachDocument,
@@ -271,6 +285,7 @@ impl BuiltIn {
         Self::Expedite,
         Self::EndExpedition,
         Self::SendReminder,
+        Self::ReleasePayment,
     ];
 }
 
@@ -291,6 +306,7 @@ impl Act {
             Self::BuiltIn(BuiltIn::Expedite) => "expedite",
             Self::BuiltIn(BuiltIn::EndExpedition) => "endExpedition",
             Self::BuiltIn(BuiltIn::SendReminder) => "sendReminder",
+            Self::BuiltIn(BuiltIn::ReleasePayment) => "releasePayment",
         }
     }
 
@@ -344,6 +360,7 @@ impl Act {
             Self::BuiltIn(BuiltIn::Expedite) => "expedited",
             Self::BuiltIn(BuiltIn::EndExpedition) => "expeditionEnded",
             Self::BuiltIn(BuiltIn::SendReminder) => "reminderSent",
+            Self::BuiltIn(BuiltIn::ReleasePayment) => "paymentReleased",
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Money owed and money paid: amounts, the number that links the two (UIN), charges and payments; to whom a charge is
-//! paid ([`payee`]) and how a payment order says so ([`gost`]).
+//! paid ([`payee`]), how a payment order says so ([`gost`]), where the money is ([`ledger`]), and
+//! what the bank says of it ([`statement`]).
 //!
 //! What an amount is reckoned from is the rules' business ([`crate::domain::rules`]); which payment meets
 //! which charge is decided by casework.
 
 pub mod gost;
+pub mod ledger;
 pub mod payee;
+pub mod statement;
 mod uin;
 
 use std::fmt;
@@ -16,6 +19,7 @@ use uuid::Uuid;
 
 pub use uin::{Uin, UinError};
 
+use ledger::{Acknowledgement, ChangeStatus, ChargeStep};
 use payee::Requisites;
 
 /// Holds an amount of Russian roubles in kopecks, never negative.
@@ -113,12 +117,25 @@ pub struct Charge {
     pub paid: Money,
     /// How the charge stands.
     pub status: ChargeStatus,
+    /// How it was last changed.
+    #[serde(default)]
+    pub change: ChangeStatus,
+    /// How it and its payments meet.
+    #[serde(default)]
+    pub acknowledgement: Acknowledgement,
     /// To whom it is paid, as the rules said when it was made; `None` where they did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requisites: Option<Box<Requisites>>,
 }
 
 impl Charge {
+    /// Says that it is owed no more.
+    pub fn annul(&mut self) {
+        // What is annulled already stays so.
+        self.change = self.change.after(ChargeStep::Annul).unwrap_or(self.change);
+        self.status = ChargeStatus::Annulled;
+    }
+
     /// Gives what is still to be paid: zero when annulled, paid in full or overpaid.
     #[must_use]
     pub fn outstanding(&self) -> Money {
@@ -131,8 +148,27 @@ impl Charge {
     }
 }
 
+/// Says who put a payment to a charge that it does not quote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MatchedBy {
+    /// The payer's document, the KBK and the amount.
+    Document,
+    /// An officer.
+    Officer,
+}
+
+/// Puts a payment to a charge that it does not quote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Match {
+    /// The charge.
+    pub charge: Uuid,
+    /// Who says so.
+    pub by: MatchedBy,
+}
+
 /// Holds one payment as the provider reported it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Payment {
     /// The provider's own id; a payment reported twice has the same one.
@@ -143,8 +179,45 @@ pub struct Payment {
     pub amount: Money,
     /// When the payer paid, by the provider's account.
     pub paid_at: DateTime<Utc>,
-    /// The payer's identity document as the provider passed it on, for payments without a UIN.
+    /// The payer as the provider passed it on.
     pub payer: Option<String>,
+    /// What was quoted in place of a UIN and is none, as it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stated_uin: Option<String>,
+    /// The payer's identity document, by which a payment without a UIN can find its charge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payer_document: Option<String>,
+    /// The KBK that the payment order named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kbk: Option<String>,
+    /// The charge that it was put to without quoting it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched: Option<Match>,
+}
+
+impl Payment {
+    /// Tells whether the payment is for a charge: put to it, or else quoting its UIN.
+    #[must_use]
+    pub fn is_for(&self, charge: &Charge) -> bool {
+        match &self.matched {
+            Some(put) => put.charge == charge.id,
+            None => self.uin.as_ref() == Some(&charge.uin),
+        }
+    }
+
+    /// Tells whether the payment names another KBK than the charge. An officer who put it to the charge has seen that.
+    #[must_use]
+    pub fn names_another_kbk(&self, charge: &Charge) -> bool {
+        let seen = self.matched.is_some_and(|put| put.by == MatchedBy::Officer);
+        let (Some(named), Some(to)) = (&self.kbk, &charge.requisites) else { return false };
+        !seen && named != to.kbk.as_str()
+    }
+
+    /// Gives what stands in the place of the UIN, whether it is one or not.
+    #[must_use]
+    pub fn quoted(&self) -> Option<&str> {
+        self.uin.as_ref().map(Uin::as_str).or(self.stated_uin.as_deref())
+    }
 }
 
 #[cfg(test)]
@@ -165,6 +238,8 @@ mod tests {
             created_at: DateTime::UNIX_EPOCH,
             paid: money(paid),
             status,
+            change: ChangeStatus::default(),
+            acknowledgement: Acknowledgement::default(),
             requisites: None,
         }
     }

@@ -92,7 +92,7 @@ fn tokens(text: &str) -> Vec<String> {
 }
 
 /// A number as it is kept: lower-case letters and digits alone.
-fn number(text: &str) -> String {
+pub fn number(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 

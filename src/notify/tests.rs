@@ -224,6 +224,8 @@ fn a_grant_says_what_is_to_be_paid_and_how() {
         created_at: at(),
         paid: Money::from_kopecks(12_345).unwrap(),
         status: ChargeStatus::Open,
+        change: Default::default(),
+        acknowledgement: Default::default(),
         requisites: None,
     }];
     let email = compose(&case, "decided").unwrap();

@@ -37,6 +37,7 @@ use crate::domain::actor::Actor;
 use crate::domain::application::{Application, Claim};
 use crate::domain::checks::local::{Annulled, Twin};
 use crate::domain::checks::{Check, Finding, Outcome, Override};
+use crate::domain::fee::ledger::{Acknowledgement, ChangeStatus};
 use crate::domain::fee::payee::Requisites;
 use crate::domain::fee::{Charge, ChargeStatus, Money, Uin};
 use crate::domain::form::Person;
@@ -55,8 +56,28 @@ pub enum Key<'a> {
     Id(Uuid),
     /// Its public reference, in canonical form.
     Reference(&'a str),
+    /// What a payment states.
+    Payment(Stated<'a>),
+}
+
+/// By what a payment finds the application that owes it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Stated<'a> {
     /// The UIN of one of its charges.
-    Uin(&'a str),
+    pub uin: Option<&'a str>,
+    /// What counts where no charge has the UIN.
+    pub otherwise: Option<Otherwise<'a>>,
+}
+
+/// By what a payment that quotes no charge finds the only open one that fits.
+#[derive(Debug, Clone, Copy)]
+pub struct Otherwise<'a> {
+    /// The number of the holder's passport, as [`crate::domain::lookup::number`] writes it.
+    pub document: &'a str,
+    /// The KBK of the charge.
+    pub kbk: &'a str,
+    /// What is due of it, in kopecks.
+    pub kopecks: i64,
 }
 
 /// What [`find`] fetches besides the application itself.
@@ -451,9 +472,28 @@ impl QueryFragment<Pg> for Load<'_> {
                 out.push_sql("reference = ");
                 out.push_bind_param::<Text, _>(reference)?;
             }
-            Key::Uin(uin) => {
-                out.push_sql("id = (SELECT c.application_id FROM charges c WHERE c.uin = ");
-                out.push_bind_param::<Text, _>(uin)?;
+            Key::Payment(Stated { uin, otherwise }) => {
+                out.push_sql(
+                    "id = coalesce((SELECT c.application_id FROM charges c WHERE c.uin = ",
+                );
+                out.push_bind_param::<Nullable<Text>, _>(uin)?;
+                out.push_sql(")");
+                if let Some(Otherwise { document, kbk, kopecks }) = otherwise {
+                    // One charge and no other: money is not guessed about.
+                    out.push_sql(
+                        ", (SELECT CASE WHEN count(*) = 1 THEN min(c.application_id::text)::uuid END \
+                         FROM units o JOIN application_words w ON w.unit_code = o.code AND w.word = ",
+                    );
+                    out.push_bind_param::<Text, _>(document)?;
+                    out.push_sql(
+                        " JOIN charges c ON c.application_id = w.application_id \
+                         WHERE c.status = 'open' AND c.requisites ->> 'kbk' = ",
+                    );
+                    out.push_bind_param::<Text, _>(kbk)?;
+                    out.push_sql(" AND c.amount_kopecks - c.paid_kopecks = ");
+                    out.push_bind_param::<BigInt, _>(kopecks)?;
+                    out.push_sql(")");
+                }
                 out.push_sql(")");
             }
         }
@@ -536,6 +576,8 @@ struct ChargeRow {
     rule: String,
     created_at: DateTime<Utc>,
     status: ChargeStatus,
+    change_status: ChangeStatus,
+    acknowledgement: Acknowledgement,
     requisites: Option<Box<Requisites>>,
 }
 
@@ -698,6 +740,8 @@ impl ChargeRow {
             created_at: self.created_at,
             paid: Money::from_kopecks(self.paid_kopecks)?,
             status: self.status,
+            change: self.change_status,
+            acknowledgement: self.acknowledgement,
             requisites: self.requisites,
         })
     }

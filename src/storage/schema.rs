@@ -78,7 +78,7 @@ diesel::table! {
     charges (id) {
         id -> Uuid, application_id -> Uuid, fee -> Text, uin -> Text, amount_kopecks -> BigInt,
         paid_kopecks -> BigInt, rule -> Text, created_at -> Timestamptz, status -> Text,
-        requisites -> Nullable<Jsonb>,
+        requisites -> Nullable<Jsonb>, change_status -> SmallInt, acknowledgement -> SmallInt,
     }
 }
 
@@ -87,7 +87,9 @@ diesel::table! {
     payments (id) {
         id -> Uuid, provider_id -> Text, uin -> Nullable<Text>, amount_kopecks -> BigInt,
         paid_at -> Timestamptz, received_at -> Timestamptz, payer -> Nullable<Text>,
-        recorded_by -> Nullable<Uuid>, charge_id -> Nullable<Uuid>, status -> Text,
+        recorded_by -> Nullable<Uuid>, charge_id -> Nullable<Uuid>, status -> Text, version -> Integer,
+        matched_kopecks -> BigInt, waiting_kopecks -> BigInt, refunded_kopecks -> BigInt,
+        payer_document -> Nullable<Text>, kbk -> Nullable<Text>, refund -> Nullable<Jsonb>, events -> Array<Uuid>,
     }
 }
 

@@ -90,6 +90,10 @@ const TABLE: &[(&str, Option<&[Person]>)] = &[
     ("preview_text", OFFICE),
     ("release_application", OFFICE),
     ("list_waiting_payments", SENIORS),
+    ("show_payment", OFFICE),
+    ("match_payment", OFFICE),
+    ("release_payment", OFFICE),
+    ("refund_payment", OFFICE),
     ("list_events", AUDITORS),
     ("list_accesses", AUDITORS),
     ("export_events", AUDITORS),
@@ -181,6 +185,25 @@ impl World {
                 self.app.open(applicant, "patent", self.app.form()).await
             }
             "send_reminder" => self.app.granted(MIGRANT).await,
+            "show_payment" | "refund_payment" => self.payment("waits", None).await,
+            "match_payment" => {
+                let case = self.app.handed_in(MIGRANT).await;
+                let uin = self.app.owed(&case.id).await["uin"].as_str().unwrap().to_owned();
+                Case { reference: uin, ..self.payment("matches nothing", None).await }
+            }
+            "release_payment" => {
+                let case = self.app.handed_in(MIGRANT).await;
+                let owed = self.app.owed(&case.id).await;
+                let payment = self.payment("is a part", owed["uin"].as_str()).await;
+                let withdraw = json!({ "command": "withdraw" });
+                self.app.command(MIGRANT, &case.id, withdraw).await.expect(200);
+                payment
+            }
+            "show_payment_order" => {
+                let case = self.app.handed_in(applicant).await;
+                let owed = self.app.owed(&case.id).await;
+                Case { reference: owed["id"].as_str().unwrap().to_owned(), ..case }
+            }
             "end_expedition" => {
                 let case = self.app.submitted(MIGRANT).await;
                 let call = self.app.put(&case.path("/expedition")).by(SENIOR);
@@ -205,6 +228,17 @@ impl World {
         }
     }
 
+    /// A payment of one kopeck, which stands in the place of an application.
+    async fn payment(&self, name: &str, uin: Option<&str>) -> Case {
+        let id = format!("{name} {}", fresh());
+        let payment = json!({ "id": id, "uin": uin, "amountKopecks": 1, "paidAt": self.app.now() });
+        self.app.callback(payment).await.expect(200);
+        let sql = "SELECT id::text FROM payments WHERE provider_id = 'provider:' || $1";
+        let row = self.app.sql().await.query_one(sql, &[&id]).await.unwrap();
+        Case { id: row.get(0), ..self.permit.clone() }
+    }
+
+    /// Where {payment} and {charge} stand, the case is the payment, and its reference the charge's id or UIN.
     fn path(&self, operation: &Operation, case: &Case) -> String {
         let event = self.openings.get(&case.id).unwrap_or(&self.openings[&self.permit.id]);
         let id = if operation.id == "show_proof" { event } else { &case.id };
@@ -219,6 +253,8 @@ impl World {
             .replace("{track}", "patent")
             .replace("{country}", "RUS")
             .replace("{year}", "2026")
+            .replace("{payment}", &case.id)
+            .replace("{charge}", &case.reference)
             .replace("{register}", "borderCrossings")
             .replace(
                 "{queue}",
@@ -290,6 +326,11 @@ impl World {
                 call.if_match(version)
             }
             "add_note" => call.if_match(version).key(&key).json(json!({ "text": "seen" })),
+            "match_payment" => call.if_match(1).key(&key).json(json!({ "uin": case.reference })),
+            "release_payment" => call.if_match(1).key(&key).json(json!({ "reason": "x" })),
+            "refund_payment" => {
+                call.if_match(1).key(&key).json(json!({ "step": "propose", "reason": "x" }))
+            }
             "preview_text" => call.json(json!({ "template": "annulment" })),
             "send_reminder" => call.if_match(version).key(&key).json(json!({ "reason": "x" })),
             "expedite_application" => call.if_match(version).json(json!({ "reason": "x" })),

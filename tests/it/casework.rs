@@ -1,6 +1,7 @@
 //! The door: what a change costs, and that it is whole.
 
 use propusk::casework::Received;
+use propusk::clock::Clock as _;
 use propusk::domain::fee::{Money, Payment};
 use propusk::domain::permit::PermitStatus;
 use propusk::domain::workflow::command::Command;
@@ -61,6 +62,22 @@ async fn a_command_takes_two_round_trips() {
     office.pay(id).await;
     assert_eq!(counted(before) - 1, 2, "a payment loads once and writes once");
 
+    let stray = Payment {
+        provider_id: "stray".into(),
+        amount: Money::from_kopecks(1).unwrap(),
+        paid_at: office.clock.now(),
+        payer_document: Some("FA0000000".into()),
+        kbk: Some("18810806000010000110".into()),
+        ..Payment::default()
+    };
+    let before = office.db.statements();
+    office.casework.receive(&stray).await.unwrap();
+    assert_eq!(
+        counted(before),
+        2,
+        "a payment that matches nothing looks once and is recorded once"
+    );
+
     let before = office.db.statements();
     office
         .casework
@@ -107,6 +124,7 @@ async fn a_payment_takes_effect_once_and_one_that_matches_nothing_waits() {
         amount: Money::from_kopecks(kopecks).unwrap(),
         paid_at: now.application.created_at,
         payer: None,
+        ..Payment::default()
     };
     assert_eq!(office.casework.receive(&payment("p1", 100_000)).await.unwrap(), Received::Booked);
     assert_eq!(office.casework.receive(&payment("p1", 100_000)).await.unwrap(), Received::Known);

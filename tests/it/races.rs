@@ -395,6 +395,7 @@ async fn a_payment_told_many_times_at_once_is_booked_once() {
         amount,
         paid_at: charge.created_at,
         payer: None,
+        ..Payment::default()
     };
     let half = Money::from_kopecks(charge.amount.kopecks() / 2).unwrap();
     let told = tell(&office, vec![payment("half", &charge.uin, half); 6]).await;

@@ -21,7 +21,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub use self::deadlines::{Bases, act_by, due_at, timers};
-pub use self::desk::{add_note, claim, end_expedition, expedite, reassign, release, remind};
+pub use self::desk::{
+    add_note, claim, end_expedition, expedite, reassign, release, release_payment, remind,
+};
 pub use self::guards::{ALREADY_ANSWERED, ANSWER_STANDS, Blocked};
 pub use self::redating::{Dates, counts_working_days, moved, redate};
 use super::command::Command;
@@ -434,7 +436,7 @@ pub fn built_in_states(definition: &Definition, act: BuiltIn) -> Vec<&str> {
         // No clock runs before something was handed in, or once a permit is in force or all is over.
         BuiltIn::Redate => !state.initial && !matches!(state.phase, Phase::InForce | Phase::Closed),
         // Whatever was handed in, the office can say something about, also when it is over.
-        BuiltIn::AddNote => !state.initial,
+        BuiltIn::AddNote | BuiltIn::ReleasePayment => !state.initial,
         BuiltIn::Expedite | BuiltIn::EndExpedition => {
             !state.initial && !matches!(state.phase, Phase::InForce | Phase::Closed)
         }

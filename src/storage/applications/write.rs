@@ -19,7 +19,8 @@ use super::super::rule_files::LATEST;
 use super::super::{Conn, query_failed};
 use crate::domain::event::sealed::{Private, SALT, Seal};
 use crate::domain::event::{Act, BuiltIn, Change, Event};
-use crate::domain::fee::Payment;
+use crate::domain::fee::ledger::{Holding, PaymentStep};
+use crate::domain::fee::{Money, Payment};
 use crate::domain::lookup;
 use crate::domain::queue::Work;
 use crate::domain::workflow::engine::Step;
@@ -44,15 +45,27 @@ pub struct KeptAnswer {
     pub body: String,
 }
 
-/// A payment to record with the decision that books it.
+/// A payment that a decision books, or of which it lets go.
 #[derive(Debug, Clone)]
-pub struct PaymentRow<'a> {
-    /// Id of the row.
-    pub id: Uuid,
-    /// The payment.
-    pub payment: &'a Payment,
-    /// The officer who recorded it.
-    pub recorded_by: Option<Uuid>,
+pub enum PaymentRow<'a> {
+    /// One to record with the decision.
+    New {
+        /// Id of the row.
+        id: Uuid,
+        /// The payment.
+        payment: &'a Payment,
+        /// The officer who recorded it.
+        recorded_by: Option<Uuid>,
+    },
+    /// One that was recorded before. The decision is written only if it is still as it was seen.
+    Known {
+        /// Id of the row.
+        id: Uuid,
+        /// The version that was seen.
+        version: i32,
+        /// Where its money was then.
+        holding: Holding,
+    },
 }
 
 /// A decision to write.
@@ -171,8 +184,11 @@ struct FormColumns {
 
 struct PaymentColumns<'a> {
     row: &'a PaymentRow<'a>,
-    charge: Uuid,
-    uin: Option<String>,
+    charge: Option<Uuid>,
+    status: &'static str,
+    /// Matched, waiting and refunded kopecks.
+    parts: [i64; 3],
+    quoted: Option<&'a str>,
     amount: i64,
 }
 
@@ -226,6 +242,7 @@ impl<'a> Statement<'a> {
                 c,
                 Change::ChargeCreated { .. }
                     | Change::PaymentBooked { .. }
+                    | Change::PaymentReleased { .. }
                     | Change::ChargeAnnulled { .. }
             )
         })
@@ -252,17 +269,35 @@ impl<'a> Statement<'a> {
             }
             Some(_) | None => None,
         };
-        let booked = event.changes.iter().find_map(|change| match change {
-            Change::PaymentBooked { charge, .. } => Some(*charge),
+        let moved = event.changes.iter().find_map(|change| match change {
+            Change::PaymentBooked { charge, amount, .. } => {
+                Some((Some(*charge), PaymentStep::Match { due: *amount }))
+            }
+            Change::PaymentReleased { .. } => Some((None, PaymentStep::Release)),
             _ => None,
         });
-        let payment = match (&write.payment, booked) {
-            (Some(row), Some(charge)) => Some(PaymentColumns {
-                row,
-                charge,
-                uin: row.payment.uin.as_ref().map(ToString::to_string),
-                amount: row.payment.amount.kopecks(),
-            }),
+        let payment = match (&write.payment, moved) {
+            (Some(row), Some((charge, step))) => {
+                let before = match row {
+                    PaymentRow::New { payment, .. } => Holding::received(payment.amount),
+                    PaymentRow::Known { holding, .. } => *holding,
+                };
+                let holding = before.after(step).map_err(|error| {
+                    Error::internal("a decision moves money that is not there", error)
+                })?;
+                let (quoted, amount) = match row {
+                    PaymentRow::New { payment, .. } => (payment.quoted(), payment.amount),
+                    PaymentRow::Known { .. } => (None, Money::ZERO),
+                };
+                Some(PaymentColumns {
+                    row,
+                    charge,
+                    status: holding.status().name(),
+                    parts: holding.parts().map(Money::kopecks),
+                    quoted,
+                    amount: amount.kopecks(),
+                })
+            }
             _ => None,
         };
         let desk = Desk {
@@ -385,9 +420,9 @@ fn charge_rows(event: &Event, after: &crate::domain::application::Application) -
     let touched = |id: Uuid| {
         event.changes.iter().any(|change| match change {
             Change::ChargeCreated { charge } => charge.id == id,
-            Change::PaymentBooked { charge, .. } | Change::ChargeAnnulled { charge } => {
-                *charge == id
-            }
+            Change::PaymentBooked { charge, .. }
+            | Change::PaymentReleased { charge, .. }
+            | Change::ChargeAnnulled { charge } => *charge == id,
             _ => false,
         })
     };
@@ -396,7 +431,8 @@ fn charge_rows(event: &Event, after: &crate::domain::application::Application) -
             "id": charge.id, "fee": charge.fee, "uin": charge.uin.to_string(),
             "amount_kopecks": charge.amount.kopecks(), "paid_kopecks": charge.paid.kopecks(),
             "rule": charge.rule, "created_at": charge.created_at, "status": charge.status,
-            "requisites": charge.requisites,
+            "requisites": charge.requisites, "change_status": charge.change,
+            "acknowledgement": charge.acknowledgement,
         })
     });
     Value::Array(rows.collect())
@@ -413,7 +449,9 @@ impl Query for Statement<'_> {
 
 impl QueryFragment<Pg> for Statement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("WITH moved AS (");
+        out.push_sql("WITH ");
+        self.hold(out.reborrow())?;
+        out.push_sql("moved AS (");
         if self.event.event.seq == 1 {
             self.insert(out.reborrow())?;
         } else {
@@ -570,7 +608,91 @@ impl Statement<'_> {
         out.push_sql(" AND ");
         out.push_sql(LATEST);
         out.push_sql(" = ");
-        out.push_bind_param::<BigInt, _>(&self.rules)
+        out.push_bind_param::<BigInt, _>(&self.rules)?;
+        if self.known_payment().is_some() {
+            out.push_sql(" AND EXISTS (SELECT FROM held)");
+        }
+        Ok(())
+    }
+
+    fn known_payment(&self) -> Option<(&Uuid, &i32)> {
+        match self.payment.as_ref()?.row {
+            PaymentRow::Known { id, version, .. } => Some((id, version)),
+            PaymentRow::New { .. } => None,
+        }
+    }
+
+    /// Locks the payment, if it is as it was seen: whoever comes second finds nothing when the lock is his, and nothing of
+    /// the decision is written.
+    fn hold<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Some((id, version)) = self.known_payment() else { return Ok(()) };
+        out.push_sql("held AS (SELECT p.id FROM payments p WHERE p.id = ");
+        out.push_bind_param::<SqlUuid, _>(id)?;
+        out.push_sql(" AND p.version = ");
+        out.push_bind_param::<Integer, _>(version)?;
+        out.push_sql(" FOR UPDATE), ");
+        Ok(())
+    }
+
+    /// Records the payment, or moves its money.
+    fn money<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Some(PaymentColumns { row, charge, status, parts, quoted, amount }) = &self.payment
+        else {
+            return Ok(());
+        };
+        match row {
+            PaymentRow::New { id, payment, recorded_by } => {
+                out.push_sql(
+                    ", payment_written AS (INSERT INTO payments (id, provider_id, uin, \
+                     amount_kopecks, paid_at, received_at, payer, payer_document, kbk, recorded_by, \
+                     charge_id, status, matched_kopecks, waiting_kopecks, refunded_kopecks) SELECT ",
+                );
+                out.push_bind_param::<SqlUuid, _>(id)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Text, _>(&payment.provider_id)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Nullable<Text>, _>(quoted)?;
+                out.push_sql(", ");
+                out.push_bind_param::<BigInt, _>(amount)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Timestamptz, _>(&payment.paid_at)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Timestamptz, _>(&self.event.event.at)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Nullable<Text>, _>(&payment.payer)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Nullable<Text>, _>(&payment.payer_document)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Nullable<Text>, _>(&payment.kbk)?;
+                out.push_sql(", ");
+                out.push_bind_param::<Nullable<SqlUuid>, _>(recorded_by)?;
+            }
+            PaymentRow::Known { .. } => {
+                out.push_sql(
+                    ", payment_written AS (UPDATE payments SET version = version + 1, refund = NULL, (\
+                     charge_id, status, matched_kopecks, waiting_kopecks, refunded_kopecks) = ROW(",
+                );
+            }
+        }
+        if matches!(row, PaymentRow::New { .. }) {
+            out.push_sql(", ");
+        }
+        out.push_bind_param::<Nullable<SqlUuid>, _>(charge)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Text, str>(status)?;
+        for part in parts {
+            out.push_sql(", ");
+            out.push_bind_param::<BigInt, _>(part)?;
+        }
+        match row {
+            PaymentRow::New { .. } => out.push_sql(" FROM moved)"),
+            PaymentRow::Known { id, .. } => {
+                out.push_sql(") FROM moved WHERE payments.id = ");
+                out.push_bind_param::<SqlUuid, _>(id)?;
+                out.push_sql(")");
+            }
+        }
+        Ok(())
     }
 
     fn record<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
@@ -642,15 +764,18 @@ impl Statement<'_> {
         if let Some(charges) = &self.charges {
             out.push_sql(
                 ", charges_written AS (INSERT INTO charges (application_id, id, fee, uin, \
-                 amount_kopecks, paid_kopecks, rule, created_at, status, requisites) \
+                 amount_kopecks, paid_kopecks, rule, created_at, status, requisites, \
+                 change_status, acknowledgement) \
                  SELECT moved.id, c.* FROM moved, jsonb_to_recordset(",
             );
             out.push_bind_param::<Jsonb, _>(charges)?;
             out.push_sql(
                 ") AS c(id uuid, fee text, uin text, amount_kopecks bigint, paid_kopecks bigint, \
-                 rule text, created_at timestamptz, status text, requisites jsonb) \
+                 rule text, created_at timestamptz, status text, requisites jsonb, \
+                 change_status smallint, acknowledgement smallint) \
                  ON CONFLICT (id) DO UPDATE SET paid_kopecks = excluded.paid_kopecks, \
-                 status = excluded.status)",
+                 status = excluded.status, change_status = excluded.change_status, \
+                 acknowledgement = excluded.acknowledgement)",
             );
         }
         if let Some(permit) = &self.permit {
@@ -668,32 +793,7 @@ impl Statement<'_> {
                  paid_through = excluded.paid_through, closed_on = excluded.closed_on)",
             );
         }
-        if let Some(PaymentColumns { row, charge, uin, amount }) = &self.payment {
-            out.push_sql(
-                ", payment_written AS (INSERT INTO payments (id, provider_id, uin, \
-                 amount_kopecks, paid_at, received_at, payer, recorded_by, charge_id, status) \
-                 SELECT ",
-            );
-            out.push_bind_param::<SqlUuid, _>(&row.id)?;
-            out.push_sql(", ");
-            out.push_bind_param::<Text, _>(&row.payment.provider_id)?;
-            out.push_sql(", ");
-            out.push_bind_param::<Nullable<Text>, _>(uin)?;
-            out.push_sql(", ");
-            out.push_bind_param::<BigInt, _>(amount)?;
-            out.push_sql(", ");
-            out.push_bind_param::<Timestamptz, _>(&row.payment.paid_at)?;
-            out.push_sql(", ");
-            out.push_bind_param::<Timestamptz, _>(&self.event.event.at)?;
-            out.push_sql(", ");
-            out.push_bind_param::<Nullable<Text>, _>(&row.payment.payer)?;
-            out.push_sql(", ");
-            out.push_bind_param::<Nullable<SqlUuid>, _>(&row.recorded_by)?;
-            out.push_sql(", ");
-            out.push_bind_param::<SqlUuid, _>(charge)?;
-            out.push_sql(", 'matched' FROM moved)");
-        }
-        Ok(())
+        self.money(out)
     }
 
     fn work<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

@@ -295,6 +295,7 @@ pub fn commands(
             amount: Money::from_kopecks(kopecks).unwrap(),
             paid_at: start(),
             payer: None,
+            ..Payment::default()
         },
     };
     let said = || "said".to_owned();

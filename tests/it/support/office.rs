@@ -252,6 +252,7 @@ impl Office {
             amount: open.outstanding(),
             paid_at: self.clock.now(),
             payer: None,
+            ..Payment::default()
         };
         self.casework.receive(&payment).await.unwrap()
     }

@@ -199,6 +199,7 @@ impl Walk {
             amount: Money::from_kopecks(part).unwrap(),
             paid_at: self.office.clock.now(),
             payer: None,
+            ..Payment::default()
         };
         self.office.casework.receive(&payment).await.map(drop)
     }

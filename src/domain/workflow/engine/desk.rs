@@ -14,6 +14,9 @@ use super::{
 use crate::domain::actor::{Actor, Role};
 use crate::domain::application::{Application, Expedited, Note};
 use crate::domain::event::{BuiltIn, Change, Job, Scheduled};
+use crate::domain::fee::payee::Refund;
+use crate::domain::fee::{ChargeStatus, Money};
+use crate::domain::workflow::definition::Phase;
 
 /// How many notes an application can have.
 pub const MAX_NOTES: usize = 500;
@@ -106,6 +109,50 @@ pub fn reassign(
     let changes = vec![Change::Claimed { by: to, until, queue: None, assigned_by }];
     let request = json!({ "to": to, "reason": reason });
     stay(application, BuiltIn::Reassign, request, actor, changes, context)
+}
+
+/// Lets money that was booked on a charge wait again, so that it can be given back.
+///
+/// That can be what was paid on a charge that is annulled; and, where the rules of the charge say so, what was paid on one
+/// whose application came to its end without a permit.
+///
+/// # Errors
+/// [`Rejection::Forbidden`] for all but the unit's officers; [`Rejection::Blocked`] where the rules keep the money.
+pub fn release_payment(
+    application: &Application,
+    (charge, payment, amount): (Uuid, &str, Money),
+    reason: &str,
+    actor: &Actor,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    officer(application, actor, context)?;
+    in_state(application, &built_in_states(context.definition, BuiltIn::ReleasePayment))?;
+    let known = application.charges.iter().find(|known| known.id == charge);
+    let known =
+        known.ok_or_else(|| Rejection::RuleMissing("the payment's charge is gone".into()))?;
+    let refund = known.requisites.as_ref().map(|to| to.refund);
+    let unused = application.phase == Phase::Closed
+        && application.permit.is_none()
+        && refund == Some(Refund::Unused);
+    if known.status != ChargeStatus::Annulled && !unused {
+        let detail = match refund {
+            Some(Refund::Unused) => format!(
+                "What was paid on '{}' is given back when the application has come to its end without a permit.",
+                known.fee
+            ),
+            Some(Refund::Overpayment) | None => {
+                format!("Of '{}' only what was paid beyond the charge is given back.", known.fee)
+            }
+        };
+        return Err(Rejection::Blocked(vec![Blocked {
+            guard: "refund",
+            detail,
+            parts: vec![known.fee.clone()],
+        }]));
+    }
+    let request = json!({ "payment": payment, "charge": charge, "reason": reason });
+    let changes = vec![Change::PaymentReleased { charge, payment: payment.to_owned(), amount }];
+    stay(application, BuiltIn::ReleasePayment, request, actor, changes, context)
 }
 
 /// Notes something for the colleagues; the holder's note renews his lease.

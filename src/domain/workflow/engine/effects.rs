@@ -17,6 +17,7 @@ use crate::domain::checks::local::{self, Scene};
 use crate::domain::checks::{Check, Finding, Outcome, Override, blocking, of_outcome};
 use crate::domain::clock::{ClockError, Extension, StatutoryClock};
 use crate::domain::event::{Act, Alert, Change, Event, Job, Scheduled};
+use crate::domain::fee::ledger::{Acknowledgement, ChangeStatus};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Payment, Uin};
 use crate::domain::ground::Grounds;
 use crate::domain::permit::{Permit, PermitNumber, PermitStatus, add_months};
@@ -577,6 +578,8 @@ impl<'c> Draft<'_, 'c> {
             created_at: self.event.at,
             paid: Money::ZERO,
             status: ChargeStatus::Open,
+            change: ChangeStatus::New,
+            acknowledgement: Acknowledgement::NotMatched,
             requisites: requisites.map(Box::new),
         };
         self.change(Change::ChargeCreated { charge })
@@ -586,14 +589,16 @@ impl<'c> Draft<'_, 'c> {
         let Command::RecordPayment { payment } = self.command else {
             return Err(Rejection::RuleMissing("the command carries no payment".into()));
         };
-        let Payment { provider_id, uin, amount, .. } = payment;
-        // The guard has matched the payment's UIN with one of these.
+        let Payment { provider_id, amount, .. } = payment;
+        // The guard has found that the payment is for one of these.
         let charge = self
             .after
             .charges
             .iter()
-            .find(|charge| Some(&charge.uin) == uin.as_ref())
+            .find(|charge| payment.is_for(charge))
             .ok_or_else(|| Rejection::RuleMissing("the payment's charge is gone".into()))?;
+        // What is paid beyond the charge is not booked on it: it waits to be given back.
+        let booked = (*amount).min(charge.outstanding());
         let status = if *amount >= charge.outstanding() {
             ChargeStatus::Settled
         } else {
@@ -603,8 +608,9 @@ impl<'c> Draft<'_, 'c> {
         self.change(Change::PaymentBooked {
             charge,
             payment: provider_id.clone(),
-            amount: *amount,
+            amount: booked,
             status,
+            forced: payment.matched.is_some(),
         })
     }
 

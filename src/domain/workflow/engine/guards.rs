@@ -408,14 +408,22 @@ fn payment(
     guard: &Guard,
 ) -> Option<Blocked> {
     let Some(Command::RecordPayment { payment }) = command else { return None };
-    let Payment { uin, amount, .. } = payment;
+    let Payment { amount, .. } = payment;
     let Some(charge) = application.charge_of(fee) else {
         return Some(Blocked::new(guard, format!("Nothing is owed for '{fee}'.")));
     };
-    if uin.as_ref() != Some(&charge.uin) {
+    if !payment.is_for(charge) {
         return Some(Blocked::new(
             guard,
             format!("The payment must state the UIN {} of '{fee}'.", charge.uin),
+        ));
+    }
+    if payment.names_another_kbk(charge) {
+        return Some(Blocked::new(
+            guard,
+            format!(
+                "The payment names another KBK than the bill of '{fee}'; an officer must match it."
+            ),
         ));
     }
     let fits = charge.status == ChargeStatus::Open
