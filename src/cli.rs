@@ -5,6 +5,7 @@
 
 pub mod audit;
 mod calendar;
+mod payments;
 pub mod permit;
 mod person;
 pub mod register_sim;
@@ -23,6 +24,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
 pub use self::calendar::{CalendarCommand, CalendarLoadArgs};
+pub use self::payments::{PaymentsCommand, ReconcileArgs};
 pub use self::person::{PersonCommand, PersonEraseArgs};
 
 use crate::api::openapi as document;
@@ -107,6 +109,9 @@ pub enum Command {
     /// wrong signatures on demand: for trying an office out. Needs no database. Keep it from the outside.
     #[command(after_long_help = register_sim::help())]
     RegisterSim(register_sim::RegisterSimArgs),
+    /// Compare money with the bank
+    #[command(subcommand)]
+    Payments(PaymentsCommand),
     /// Manage accounts
     #[command(subcommand)]
     User(UserCommand),
@@ -379,6 +384,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Witness(args) => witness::run(args).await,
         Command::Permit(command) => permit::run(command),
         Command::RegisterSim(args) => register_sim::run(args).await,
+        Command::Payments(command) => payments::run(command).await,
         Command::User(UserCommand::Add(args)) => user_add(args).await,
         Command::User(UserCommand::Change(args)) => {
             let moved = AccountChange::Moved { role: role(&args.role)?, unit: args.unit };
