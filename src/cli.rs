@@ -8,6 +8,7 @@ mod calendar;
 mod payments;
 pub mod permit;
 mod person;
+pub mod provider_sim;
 pub mod register_sim;
 pub mod witness;
 mod workflow;
@@ -109,6 +110,12 @@ pub enum Command {
     /// wrong signatures on demand: for trying an office out. Needs no database. Keep it from the outside.
     #[command(after_long_help = register_sim::help())]
     RegisterSim(register_sim::RegisterSimArgs),
+    /// Play the payment provider
+    ///
+    /// A real HTTP server that takes payments and tells the office of them; on demand it repeats, reorders, forges or keeps
+    /// silent: for trying an office out. Needs no database. Keep it from the outside.
+    #[command(after_long_help = provider_sim::HELP)]
+    ProviderSim(provider_sim::ProviderSimArgs),
     /// Compare money with the bank
     #[command(subcommand)]
     Payments(PaymentsCommand),
@@ -384,6 +391,7 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Witness(args) => witness::run(args).await,
         Command::Permit(command) => permit::run(command),
         Command::RegisterSim(args) => register_sim::run(args).await,
+        Command::ProviderSim(args) => provider_sim::run(args).await,
         Command::Payments(command) => payments::run(command).await,
         Command::User(UserCommand::Add(args)) => user_add(args).await,
         Command::User(UserCommand::Change(args)) => {

@@ -10,7 +10,7 @@
 //! casework → storage, domain                   storage → domain
 //! registers → casework, storage, domain        worker, api → registers
 //! auth → storage, domain                       api → app, for the `App` that handlers are given
-//! witness → audit                              register_sim → registers, for what goes over the wire
+//! witness → audit                              register_sim, provider_sim → registers, for what goes over the wire
 //! permits → domain                             api → permits
 //! webhook ← whoever signs messages or takes signed ones
 //! qr ← whoever shows a QR code
@@ -35,6 +35,7 @@ pub mod domain;
 pub mod error;
 pub mod notify;
 pub mod permits;
+pub mod provider_sim;
 pub mod qr;
 pub mod register_sim;
 pub mod registers;

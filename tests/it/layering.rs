@@ -22,6 +22,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("witness", &["audit", "clock", "error", "telemetry"]),
     ("registers", &["casework", "clock", "domain", "error", "storage", "webhook"]),
     ("register_sim", &["clock", "error", "registers", "webhook"]),
+    ("provider_sim", &["clock", "error", "registers", "webhook"]),
     (
         "worker",
         &[
@@ -65,8 +66,8 @@ const KEPT: &[(&str, &[&str], &str)] = &[
     ("tokio_postgres", &["demo"], "storage alone speaks to the database; demo makes databases"),
     (
         "actix_web",
-        &["api", "app", "auth", "main", "register_sim", "witness"],
-        "HTTP is served by api, app, auth, register_sim and witness alone",
+        &["api", "app", "auth", "main", "provider_sim", "register_sim", "witness"],
+        "HTTP is served by api, app, auth, provider_sim, register_sim and witness alone",
     ),
     (
         "ureq",
