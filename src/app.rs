@@ -41,6 +41,7 @@ use crate::worker::alerts::AlertHandler;
 use crate::worker::documents::DocumentsHandler;
 use crate::worker::leaving::LeavingHandler;
 use crate::worker::mail::{MailHandler, StoredCases};
+use crate::worker::money::MoneyHandler;
 use crate::worker::redate::RedateHandler;
 use crate::worker::registers::RegisterHandler;
 use crate::worker::retention::Retention;
@@ -321,6 +322,7 @@ pub fn worker(app: &App) -> Result<Worker> {
     );
     let timer = TimerHandler::new(Arc::new(app.casework.clone()));
     let redate = RedateHandler::new(app.db.clone(), Arc::clone(&app.clock), app.casework.clone());
+    let money = MoneyHandler::new(app.casework.clone());
     let leaving = LeavingHandler::new(app.casework.clone());
     let documents = DocumentsHandler::new(app.db.clone(), app.blobs.clone());
     let retention = Retention::new(app.db.clone(), Arc::clone(&app.clock), app.casework.clone());
@@ -333,6 +335,7 @@ pub fn worker(app: &App) -> Result<Worker> {
             alert: Arc::new(alert),
             mail: Arc::new(mail),
             registers: Arc::new(registers),
+            money: Arc::new(money),
             leaving: Arc::new(leaving),
             documents: Arc::new(documents),
         },

@@ -9,6 +9,7 @@ pub mod alerts;
 pub mod documents;
 pub mod leaving;
 pub mod mail;
+pub mod money;
 mod patience;
 mod places;
 pub mod redate;
@@ -39,7 +40,8 @@ use crate::storage::{Conn, Db, accounts, applications};
 use crate::telemetry::chain;
 
 /// The kinds of jobs that this version can run, but for [`ASK`].
-const KINDS: [&str; 6] = ["timer", "redate", "alert", "mail", "releaseClaims", "deleteDocuments"];
+const KINDS: [&str; 7] =
+    ["timer", "redate", "alert", "mail", "matchWaiting", "releaseClaims", "deleteDocuments"];
 
 /// The kind of job that asks a register; it has places of its own.
 const ASK: &str = "askRegister";
@@ -100,6 +102,8 @@ pub struct Handlers {
     pub mail: Arc<dyn Handler>,
     /// For [`Job::AskRegister`].
     pub registers: Arc<dyn Handler>,
+    /// For [`Job::MatchWaiting`].
+    pub money: Arc<dyn Handler>,
     /// For [`Job::ReleaseClaims`].
     pub leaving: Arc<dyn Handler>,
     /// For [`Job::DeleteDocuments`].
@@ -114,6 +118,7 @@ impl Handlers {
             Job::Alert { .. } => &*self.alert,
             Job::Mail { .. } => &*self.mail,
             Job::AskRegister { .. } => &*self.registers,
+            Job::MatchWaiting { .. } => &*self.money,
             Job::ReleaseClaims { .. } => &*self.leaving,
             Job::DeleteDocuments { .. } => &*self.documents,
         }

@@ -1,4 +1,5 @@
 DROP INDEX payments_being_refunded;
+DROP INDEX payments_by_document;
 DROP INDEX payments_by_uin;
 CREATE INDEX payments_by_uin ON payments (uin) WHERE status = 'waiting';
 ALTER TABLE payments

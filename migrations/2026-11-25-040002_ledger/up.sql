@@ -46,6 +46,9 @@ ALTER TABLE payments
 -- Erasing looks for money that quotes the application and is booked on nothing, whatever is done with it.
 DROP INDEX payments_by_uin;
 CREATE INDEX payments_by_uin ON payments (uin) WHERE charge_id IS NULL;
+-- When a charge is made, money is looked for that was paid before it and names the person.
+CREATE INDEX payments_by_document ON payments (lower(regexp_replace(payer_document, '[^a-zA-Z0-9]', '', 'g')))
+    WHERE status = 'waiting' AND charge_id IS NULL;
 CREATE INDEX payments_being_refunded ON payments (status, received_at, id)
     WHERE status IN ('refundProposed', 'refundConfirmed', 'refundSent');
 
@@ -106,6 +109,9 @@ BEGIN
         UPDATE payments SET payer = CASE WHEN payer IS NOT NULL THEN '[erased]' END, payer_document = NULL,
             uin = CASE WHEN strpos(upper(uin), passport) > 0 THEN '[erased]' ELSE uin END, refund = refund - 'reason'
             WHERE id = paid.id;
+        DELETE FROM idempotency_keys k
+            WHERE k.account_id IN (SELECT e.actor_id FROM events e WHERE e.id = ANY (paid.events))
+            AND strpos(k.body, paid.id::text) > 0;
         FOR receipt IN
             SELECT e.id FROM events e WHERE e.id = ANY (paid.events) AND e.application_id IS NULL AND e.content IS NOT NULL
             UNION

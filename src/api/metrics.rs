@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::audit::sequencer::Status;
 use crate::error::{Error, Result};
-use crate::storage::{Db, applications, health, queues};
+use crate::storage::{Db, applications, health, payments, queues};
 use crate::telemetry::chain;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,7 +42,16 @@ struct QueueLabels {
 struct QueueGauges {
     waiting: Family<QueueLabels, Gauge>,
     free: Family<QueueLabels, Gauge>,
+    money: MoneyGauges,
     counted_at: Mutex<Option<DateTime<Utc>>>,
+}
+
+/// Money that was received and has not got to where it belongs: what an alarm looks at.
+#[derive(Default)]
+struct MoneyGauges {
+    kopecks: Gauge,
+    oldest: Gauge,
+    stuck: Gauge,
 }
 
 /// How long a count of the queues is good for: it reads the index of all that is open.
@@ -60,6 +69,21 @@ impl QueueGauges {
             "Those of them that nobody holds",
             Family::clone(&self.free),
         );
+        registry.register(
+            "money_waiting_kopecks",
+            "Money that was received and matches nothing, or is more than was due",
+            Gauge::clone(&self.money.kopecks),
+        );
+        registry.register(
+            "money_waiting_oldest_timestamp_seconds",
+            "When the oldest of it was received; 0 while there is none",
+            Gauge::clone(&self.money.oldest),
+        );
+        registry.register(
+            "payments_not_moved_on",
+            "Payments that wait though a bill that they quote is open: somebody paid, and nothing moved",
+            Gauge::clone(&self.money.stuck),
+        );
     }
 
     /// Counts anew unless the latest count is good still, or somebody is counting.
@@ -76,6 +100,10 @@ impl QueueGauges {
                 counts.push((QueueLabels { unit: unit.clone(), queue: queue.name }, count));
             }
         }
+        let money = payments::waiting_money(&mut conn).await?;
+        self.money.kopecks.set(money.kopecks);
+        self.money.oldest.set(money.oldest.map_or(0, |at| at.timestamp()));
+        self.money.stuck.set(money.quoting_open);
         // What a unit has removed is not counted on.
         self.waiting.clear();
         self.free.clear();

@@ -9,7 +9,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    ATTEMPTS, Answer, Ask, Casework, NO_ANSWER, Received, Render, busy, definition, etag, replay,
+    ATTEMPTS, Answer, Ask, Casework, NO_ANSWER, Received, Render, Seen, busy, definition, etag,
+    replay,
 };
 use crate::domain::actor::Actor;
 use crate::domain::application::Application;
@@ -22,7 +23,7 @@ use crate::domain::workflow::definition::CommandName;
 use crate::domain::workflow::engine::{self, Rejection};
 use crate::error::{Error, ErrorCode, Result, Violation};
 use crate::storage::applications::{
-    self as store, Applied, KeptAnswer, Key, Otherwise, PaymentRow, Stated, Wants,
+    self as store, Applied, KeptAnswer, Key, Loaded, Otherwise, PaymentRow, Stated, Wants,
 };
 use crate::storage::events::PlainEvent;
 use crate::storage::payments::{self, KeptPayment, Refund, RefundStep, Stepped};
@@ -273,6 +274,57 @@ impl Casework {
             engine::decide(application, &command, &ask.actor, context)
         })
         .await
+    }
+
+    /// Books the money that waits and was paid for a charge of the application before the charge was made; gives how many
+    /// payments. Which payment is for which charge is found as when it came.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the database fails; what was booked stays booked.
+    pub async fn match_waiting(&self, id: Uuid) -> Result<usize> {
+        let ask = Ask { actor: Actor::Payments, if_match: None, idempotency: None };
+        let mut booked = 0;
+        let mut conn = self.db.conn().await?;
+        let loaded = store::find(&mut conn, Key::Id(id), Wants::default()).await?;
+        let Some(Loaded { application, .. }) = loaded else { return Ok(0) };
+        let open: Vec<_> = application
+            .charges
+            .iter()
+            .filter(|charge| charge.status == ChargeStatus::Open)
+            .map(|charge| {
+                let kbk = charge.requisites.as_ref().map(|to| to.kbk.as_str());
+                (charge.uin.as_str(), kbk.unwrap_or_default())
+            })
+            .collect();
+        let passport = application.form.passport.as_ref();
+        let passport = passport.map(|passport| lookup::number(passport.number.as_str()));
+        let waiting = payments::list_for(&mut conn, &open, passport.as_deref()).await?;
+        drop(conn);
+        for seen in waiting {
+            let told = Payment { amount: seen.holding.waiting(), ..seen.as_told() };
+            let document = told.payer_document.as_deref().map(lookup::number);
+            let nothing = |_: &Seen<'_>| Ok(String::new());
+            let wants = self.wants(CommandName::RecordPayment);
+            let decide = |application: &Application, context: &engine::Context<'_>| {
+                let otherwise = document.as_deref().zip(told.kbk.as_deref());
+                let otherwise = otherwise.map(|(document, kbk)| Otherwise {
+                    document,
+                    kbk,
+                    kopecks: told.amount.kopecks(),
+                });
+                let matched = put(&told, otherwise.as_ref(), application);
+                let command =
+                    Command::RecordPayment { payment: Payment { matched, ..told.clone() } };
+                engine::decide(application, &command, &ask.actor, context)
+            };
+            match self.change_payment(&ask, &seen, id, wants, &nothing, decide).await {
+                Ok(_) => booked += 1,
+                // It is for something else, or somebody was quicker.
+                Err(Error::Refused(refusal)) if refusal.code != ErrorCode::Unavailable => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(booked)
     }
 
     /// Lets what is booked of a payment wait again, so that it can be given back; `ask` names the version of the payment

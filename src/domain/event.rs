@@ -453,6 +453,13 @@ pub enum Job {
         /// The event that caused it.
         event: Uuid,
     },
+    /// Book what waits and was paid for a charge before it was made.
+    MatchWaiting {
+        /// The application.
+        application: Uuid,
+        /// The event that made the charge.
+        event: Uuid,
+    },
     /// Release what an account holds that has left its role or unit.
     ReleaseClaims {
         /// The account.
@@ -498,6 +505,7 @@ impl Job {
             Self::Redate { .. } => "redate",
             Self::Alert { .. } => "alert",
             Self::Mail { .. } => "mail",
+            Self::MatchWaiting { .. } => "matchWaiting",
             Self::ReleaseClaims { .. } => "releaseClaims",
             Self::AskRegister { .. } => "askRegister",
             Self::DeleteDocuments { .. } => "deleteDocuments",
@@ -517,6 +525,9 @@ impl Job {
             }
             Self::Alert { event, alert, .. } => format!("alert:{event}:{}", alert.name()),
             Self::Mail { event, message, .. } => format!("mail:{event}:{message}"),
+            Self::MatchWaiting { application, event } => {
+                format!("matchWaiting:{application}:{event}")
+            }
             Self::ReleaseClaims { account, event } => format!("releaseClaims:{account}:{event}"),
             Self::AskRegister { application, check, round, .. } => {
                 format!("askRegister:{application}:{check}:{round}")

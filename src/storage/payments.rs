@@ -187,6 +187,27 @@ pub async fn list(
     rows.into_iter().map(decode).collect()
 }
 
+/// The most payments that are looked at when a charge is made.
+const AT_ONCE: i64 = 100;
+
+/// Lists what waits and may be for one of these charges, each a UIN and a KBK: it quotes the UIN, or it names the KBK and
+/// the document, as [`crate::domain::lookup::number`] writes it.
+///
+/// # Errors
+/// [`Error::Corrupt`] when a row does not decode.
+pub async fn list_for(
+    conn: &mut Conn,
+    charges: &[(&str, &str)],
+    document: Option<&str>,
+) -> Result<Vec<KeptPayment>> {
+    let (uins, kbks): (Vec<&str>, Vec<&str>) = charges.iter().copied().unzip();
+    let rows: Vec<Columns> = (ListFor { uins, kbks, document })
+        .load(conn)
+        .await
+        .map_err(|e| query_failed("payments::list_for", e))?;
+    rows.into_iter().map(decode).collect()
+}
+
 /// A step of a refund, to be written with its event.
 #[derive(Debug)]
 pub struct RefundStep<'a> {
@@ -335,6 +356,35 @@ pub async fn told_between(
         .collect()
 }
 
+/// How much money waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, diesel::QueryableByName)]
+pub struct WaitingMoney {
+    /// All of it, in kopecks.
+    #[diesel(sql_type = BigInt)]
+    pub kopecks: i64,
+    /// When the oldest of it was received.
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub oldest: Option<DateTime<Utc>>,
+    /// How many payments quote a charge that is open.
+    #[diesel(sql_type = BigInt)]
+    pub quoting_open: i64,
+}
+
+/// Sums up the money that waits.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn waiting_money(conn: &mut AsyncPgConnection) -> Result<WaitingMoney> {
+    let sums = "SELECT coalesce(sum(p.waiting_kopecks), 0)::bigint AS kopecks, min(p.received_at) AS oldest, \
+                count(c.id) AS quoting_open FROM payments p \
+                LEFT JOIN charges c ON c.uin = p.uin AND c.status = 'open' AND p.charge_id IS NULL \
+                WHERE p.status = 'waiting'";
+    diesel::sql_query(sums)
+        .get_result(conn)
+        .await
+        .map_err(|e| query_failed("payments::waiting_money", e))
+}
+
 struct Find {
     id: Uuid,
 }
@@ -359,6 +409,34 @@ impl QueryFragment<Pg> for Find {
         out.push_sql(COLUMNS);
         out.push_sql("p.id = ");
         out.push_bind_param::<SqlUuid, _>(&self.id)
+    }
+}
+
+struct ListFor<'a> {
+    uins: Vec<&'a str>,
+    kbks: Vec<&'a str>,
+    document: Option<&'a str>,
+}
+
+impl QueryId for ListFor<'_> {
+    type QueryId = ListFor<'static>;
+}
+
+impl Query for ListFor<'_> {
+    type SqlType = Shape;
+}
+
+impl QueryFragment<Pg> for ListFor<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(COLUMNS);
+        out.push_sql("p.status = 'waiting' AND p.charge_id IS NULL AND (p.uin = ANY(");
+        out.push_bind_param::<Array<Text>, _>(&self.uins)?;
+        out.push_sql(") OR (lower(regexp_replace(p.payer_document, '[^a-zA-Z0-9]', '', 'g')) = ");
+        out.push_bind_param::<Nullable<Text>, _>(&self.document)?;
+        out.push_sql(" AND p.kbk = ANY(");
+        out.push_bind_param::<Array<Text>, _>(&self.kbks)?;
+        out.push_sql("))) ORDER BY p.received_at, p.id LIMIT ");
+        out.push_bind_param::<BigInt, _>(&AT_ONCE)
     }
 }
 

@@ -122,6 +122,7 @@ impl Office {
             alert: Arc::clone(&idle),
             mail: Arc::clone(&idle),
             registers: Arc::clone(&idle),
+            money: Arc::clone(&idle),
             leaving: Arc::clone(&idle),
             documents: idle,
         };

@@ -127,7 +127,7 @@ fn paper(marker: &str) -> Vec<u8> {
 // ── Everything of a person ───────────────────────────────────────────────────────────────────────────────────
 
 /// What the person states that nobody else does.
-const OWN: [&str; 25] = [
+const OWN: [&str; 27] = [
     "Рахмонзода",
     "Фирдавсджон",
     "Сулаймонович",
@@ -151,6 +151,8 @@ const OWN: [&str; 25] = [
     "his child is ill",
     "the child of his is well",
     "payer-account-of-his",
+    "zq 7654-321",
+    "his wife has paid, too",
     "RAKHMONZODA FIRDAVSDZHON",
     ADDRESS,
 ];
@@ -213,6 +215,20 @@ async fn whole_life(app: &TestApp) -> Case {
     // Paid twice, and once without saying for what.
     tell_of_payment(app, &owed["uin"], amount, "payer-account-of-his", "waiting").await;
     tell_of_payment(app, &Value::Null, amount, "uzb, zq 765-4321", "waiting").await;
+    let payment = json!({ "id": "by document", "amountKopecks": 1, "paidAt": app.now(),
+        "payerDocument": "zq 7654-321", "kbk": "18210102040011000110" });
+    assert_eq!(app.callback(payment).await.expect(200).json()["outcome"], "waiting");
+    // One of them is about to be given back.
+    let twice = "SELECT id::text FROM payments WHERE status = 'waiting' AND uin IS NOT NULL";
+    let twice: String = app.sql().await.query_one(twice, &[]).await.unwrap().get(0);
+    app.post(&format!("/v1/payments/{twice}/refund"))
+        .by(OFFICER)
+        .key("refund")
+        .if_match(1)
+        .json(json!({ "step": "propose", "reason": "his wife has paid, too" }))
+        .send()
+        .await
+        .expect(200);
     give(OFFICER, json!({ "command": "accept" })).await;
     let version = app.version(&case.id).await;
     let note = app.post(&case.path("/notes")).by(OFFICER).key("a-note").if_match(version);
@@ -292,6 +308,8 @@ async fn nothing_of_a_person_is_found_after_erasure_and_everything_of_others_is(
         "applications.notes",
         "applications.expedited",
         "payments.payer",
+        "payments.payer_document",
+        "payments.refund",
         "messages.recipient",
     ] {
         let place = format!("public.{place}");
@@ -307,7 +325,7 @@ async fn nothing_of_a_person_is_found_after_erasure_and_everything_of_others_is(
     };
     assert_eq!(verified().await.erased, 0);
     let before = log(&owner).await;
-    let rows = "SELECT to_jsonb(c)::text FROM charges c UNION ALL SELECT (to_jsonb(p) - 'payer' - 'payer_document')::text \
+    let rows = "SELECT to_jsonb(c)::text FROM charges c UNION ALL SELECT (to_jsonb(p) - 'payer' - 'payer_document' - 'refund')::text \
                 FROM payments p UNION ALL SELECT (to_jsonb(c) - 'note' - 'override_reason')::text \
                 FROM checks c ORDER BY 1";
     let texts = async || -> Vec<String> {
@@ -345,7 +363,8 @@ async fn nothing_of_a_person_is_found_after_erasure_and_everything_of_others_is(
     let mut erased = BTreeMap::new();
     for ((old, before, _), (new, content, salt)) in before.iter().zip(&after) {
         assert_eq!(old, new);
-        let his = old["application_id"] == json!(id) || old["kind"] == "paymentReceived";
+        let money = ["paymentReceived", "refundProposed"].map(|kind| json!(kind));
+        let his = old["application_id"] == json!(id) || money.contains(&old["kind"]);
         assert_eq!((content.is_some(), *salt), (!his, !his), "{old}");
         if his {
             *erased.entry(old["kind"].as_str().unwrap().to_owned()).or_insert(0) += 1;
@@ -353,7 +372,7 @@ async fn nothing_of_a_person_is_found_after_erasure_and_everything_of_others_is(
             assert_eq!(before, content);
         }
     }
-    assert_eq!(erased["paymentReceived"], 2);
+    assert_eq!((erased["paymentReceived"], erased["refundProposed"]), (3, 1));
     let (event, content, _) = after.last().unwrap();
     assert_eq!((&event["kind"], &event["unit_code"]), (&json!("erased"), &json!("77")));
     assert_eq!((&event["application_id"], &event["actor_role"]), (&json!(id), &json!("operator")));
@@ -363,7 +382,9 @@ async fn nothing_of_a_person_is_found_after_erasure_and_everything_of_others_is(
     assert_eq!(content["possibleFrom"], "2032-03-03");
     assert_eq!(content["term"]["length"], "5 years");
     assert_eq!(content["term"]["outcome"], "granted");
-    let receipts = after.iter().filter(|(event, ..)| event["kind"] == "paymentReceived");
+    let receipts = after.iter().filter(|(event, ..)| {
+        ["paymentReceived", "refundProposed"].map(|kind| json!(kind)).contains(&event["kind"])
+    });
     let receipts: Vec<&Value> = receipts.map(|(event, ..)| &event["id"]).collect();
     assert_eq!(content["receipts"], json!(receipts));
 
@@ -1031,6 +1052,7 @@ async fn the_worker_goes_round_at_its_start_and_once_a_day_and_the_log_gets_its_
         mail: Arc::clone(&idle),
         alert: Arc::clone(&idle),
         registers: Arc::clone(&idle),
+        money: Arc::clone(&idle),
         leaving: Arc::clone(&idle),
         documents: idle,
     };

@@ -1,12 +1,17 @@
 //! Money: what is owed and to whom, what was paid, what is given back; never a kopeck apart.
 
+use std::net::TcpListener;
+
 use chrono::TimeDelta;
 use propusk::domain::fee::Uin;
 use propusk::domain::fee::statement::Statement;
+use propusk::provider_sim::{Mode, Options, Pay, Simulator};
+use propusk::webhook::Key;
 use serde_json::{Value, json};
 
 use crate::support::app::{
     EMPLOYER, MIGRANT, OFFICER, OTHER_MIGRANT, PETERSBURG_OFFICER, Person, Reply, SENIOR, TestApp,
+    WEBHOOK_KEY,
 };
 use crate::support::drive::fresh;
 
@@ -195,6 +200,28 @@ async fn a_payment_that_quotes_nothing_finds_its_charge_by_document_kbk_and_amou
 }
 
 #[actix_web::test]
+async fn what_was_paid_before_the_bill_was_made_is_booked_when_it_is() {
+    let app = TestApp::spawn().await;
+    let case = app.draft(MIGRANT, "patent").await;
+    let other = app.draft(OTHER_MIGRANT, "patent").await;
+    let passport = app.see(&case.id).await["form"]["passport"]["number"].clone();
+    let early = |id: &str, kopecks: i64| {
+        json!({ "id": id, "amountKopecks": kopecks, "paidAt": app.now(),
+        "payerDocument": passport, "kbk": "18810806000010000110" })
+    };
+    assert_eq!(told(&app, early("another amount", 100)).await, "waiting");
+    assert_eq!(told(&app, early("early", 420_000)).await, "waiting");
+    for (who, case) in [(OTHER_MIGRANT, &other), (MIGRANT, &case)] {
+        app.command(who, &case.id, json!({ "command": "submit" })).await.expect(200);
+        app.drain().await;
+    }
+    assert_eq!(app.state(&case.id).await, "submitted");
+    assert_eq!(app.state(&other.id).await, "awaitingDuty", "somebody else's money");
+    assert_eq!(sums(&app).await, (420_100, 420_000, 100, 0, 420_000));
+    app.agreed(&case.id).await;
+}
+
+#[actix_web::test]
 async fn two_open_charges_that_fit_leave_the_choice_to_an_officer() {
     let app = TestApp::spawn().await;
     let case = app.handed_in(MIGRANT).await;
@@ -216,6 +243,14 @@ async fn a_payment_that_names_another_kbk_waits_and_an_officer_matches_it() {
     let payment = json!({ "id": "kbk", "uin": owed["uin"], "amountKopecks": owed["outstanding"]["kopecks"],
         "paidAt": app.now(), "kbk": "18210102040011000110" });
     assert_eq!(told(&app, payment).await, "waiting");
+    let metrics = app.get("/metrics").send().await.expect(200).text();
+    let gauge = |name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(&format!("propusk_{name} ")));
+        line.unwrap().rsplit(' ').next().unwrap().parse::<i64>().unwrap()
+    };
+    assert_eq!(gauge("payments_not_moved_on"), 1, "somebody paid, and nothing moved");
+    assert_eq!(gauge("money_waiting_kopecks"), owed["outstanding"]["kopecks"].as_i64().unwrap());
+    assert_eq!(gauge("money_waiting_oldest_timestamp_seconds"), app.now().timestamp());
     let one = waiting(&app).await[0].clone();
     assert_eq!((&one["uin"], &one["kbk"]), (&owed["uin"], &json!("18210102040011000110")));
 
@@ -429,6 +464,58 @@ async fn two_officers_who_match_one_payment_at_once_book_it_once() {
     assert_eq!(statuses, [200, 412], "{} {}", one.text(), two.text());
     let due = owed["outstanding"]["kopecks"].as_i64().unwrap();
     assert_eq!(sums(&app).await, (due, due, 0, 0, due));
+}
+
+// ── The provider ──────────────────────────────────────────────────────────────────────────────────────────
+
+#[actix_web::test]
+async fn a_provider_that_repeats_reorders_and_forges_over_real_sockets_moves_nothing_twice() {
+    let app = TestApp::spawn().await;
+    let case = app.handed_in(MIGRANT).await;
+    let owed = app.owed(&case.id).await;
+    let due = owed["outstanding"]["kopecks"].as_i64().unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let office = format!("http://{}", listener.local_addr().unwrap());
+    let served = propusk::app::serve(app.app.clone(), listener, 1).unwrap();
+    let handle = served.handle();
+    actix_web::rt::spawn(served);
+    let key = Key::new(WEBHOOK_KEY.to_vec());
+    let provider = Simulator::new(Options { key, office, clock: app.clock.clone() });
+    let pay = |kopecks: i64| Pay {
+        amount_kopecks: kopecks,
+        uin: owed["uin"].as_str().map(str::to_owned),
+        ..Pay::default()
+    };
+    for mode in [Mode::Forge, Mode::Alter, Mode::Late, Mode::Ahead, Mode::Silent] {
+        provider.play(mode);
+        provider.pay(pay(due)).await;
+    }
+    let told = |provider: &Simulator| -> Vec<(i64, Value)> {
+        let told = provider.told();
+        told.iter()
+            .map(|one| (one["status"].as_i64().unwrap(), one["answer"]["outcome"].clone()))
+            .collect()
+    };
+    assert_eq!(told(&provider), vec![(401, Value::Null); 4]);
+    assert_eq!(sums(&app).await, (0, 0, 0, 0, 0));
+
+    // What was kept silent is what the bank's statement shows.
+    let statement = Statement::parse(provider.statement().as_bytes()).unwrap();
+    let found = app.app.casework.reconcile(&statement, false).await.unwrap();
+    assert_eq!(found.comparison.missing_in_ledger.len(), 5);
+
+    provider.play(Mode::Repeat);
+    provider.pay(pay(due - 200)).await;
+    provider.play(Mode::Reorder);
+    provider.pay(pay(150)).await;
+    provider.pay(pay(100)).await;
+    assert_eq!(sums(&app).await.0, due - 200, "nothing is told before its time");
+    assert_eq!(provider.flush().await, 2);
+    let outcomes: Vec<Value> = told(&provider).split_off(4).into_iter().map(|one| one.1).collect();
+    assert_eq!(outcomes, ["booked", "known", "known", "booked", "booked"]);
+    assert_eq!(app.state(&case.id).await, "submitted");
+    assert_eq!(sums(&app).await, (due + 50, due, 50, 0, due));
+    handle.stop(false).await;
 }
 
 // ── The bank's word ───────────────────────────────────────────────────────────────────────────────────────

@@ -110,6 +110,7 @@ impl Outbox {
             mail: Arc::new(mail),
             alert: Arc::new(Does(|_| async { Outcome::Done })),
             registers: Arc::new(Does(|_| async { Outcome::Done })),
+            money: Arc::new(Does(|_| async { Outcome::Done })),
             leaving: Arc::new(Does(|_| async { Outcome::Done })),
             documents: Arc::new(Does(|_| async { Outcome::Done })),
         }
@@ -183,6 +184,7 @@ where
         mail: handler.clone(),
         alert: handler.clone(),
         registers: handler.clone(),
+        money: handler.clone(),
         leaving: handler.clone(),
         documents: handler,
     }
@@ -489,6 +491,7 @@ fn office_worker(office: &Office, mail: &Path) -> Worker {
         mail: Arc::new(handler),
         alert: Arc::new(Does(|_| async { Outcome::Done })),
         registers: Arc::new(Does(|_| async { Outcome::Done })),
+        money: Arc::new(Does(|_| async { Outcome::Done })),
         leaving: Arc::new(Does(|_| async { Outcome::Done })),
         documents: Arc::new(Does(|_| async { Outcome::Done })),
     };

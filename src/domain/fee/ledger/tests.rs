@@ -166,11 +166,18 @@ fn a_status_that_contradicts_the_parts_is_not_taken_from_storage() {
 #[derive(Debug, Clone)]
 enum Happening {
     Charge(i64),
-    Payment { charge: usize, kopecks: i64 },
+    Payment {
+        charge: usize,
+        kopecks: i64,
+    },
     /// The provider tells of a payment again: nothing happens.
     Repeat,
     Annul(usize),
-    Step { payment: usize, step: PaymentStep, charge: usize },
+    Step {
+        payment: usize,
+        step: PaymentStep,
+        charge: usize,
+    },
 }
 
 fn happening() -> impl Strategy<Value = Happening> {

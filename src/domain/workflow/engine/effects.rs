@@ -35,7 +35,7 @@ struct Draft<'a, 'c> {
     after: Application,
     messages: Vec<String>,
     alerts: Vec<Alert>,
-    /// What registers are to be asked.
+    /// What is to be looked up: in registers, and in the money that waits.
     questions: Vec<Job>,
     /// Keys of jobs that are pointless now.
     pointless: Vec<String>,
@@ -582,6 +582,8 @@ impl<'c> Draft<'_, 'c> {
             acknowledgement: Acknowledgement::NotMatched,
             requisites: requisites.map(Box::new),
         };
+        // Somebody may have paid before he was asked to.
+        self.questions.push(Job::MatchWaiting { application: self.after.id, event: self.event.id });
         self.change(Change::ChargeCreated { charge })
     }
 
