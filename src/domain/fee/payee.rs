@@ -126,7 +126,7 @@ impl Account {
             .zip([7, 1, 3].into_iter().cycle())
             .map(|(byte, weight)| value(byte) * weight % 10)
             .sum();
-        sum % 10 == 0
+        sum.is_multiple_of(10)
     }
 }
 

@@ -76,11 +76,12 @@ pub(super) fn parse(text: &str) -> Result<Statement, StatementError> {
                 fields.insert(key.to_owned(), value.to_owned());
             }
             ("ДатаНачала", None) => {
-                from =
-                    Some(from.map_or(day()?, |known: NaiveDate| known.min(day().unwrap_or(known))))
+                let day = day()?;
+                from = Some(from.map_or(day, |known: NaiveDate| known.min(day)));
             }
             ("ДатаКонца", None) => {
-                to = Some(to.map_or(day()?, |known: NaiveDate| known.max(day().unwrap_or(known))))
+                let day = day()?;
+                to = Some(to.map_or(day, |known: NaiveDate| known.max(day)));
             }
             ("РасчСчет", None) => own.push(value.to_owned()),
             (_, None) => {}
