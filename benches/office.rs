@@ -386,6 +386,7 @@ impl Asked {
                 return match applications::claim_next(conn, &ask).await.unwrap() {
                     Claimed::Application { id, .. } => Some(id),
                     Claimed::Nothing | Claimed::KeyUsed => None,
+                    Claimed::HasLeft => panic!("the officer has no account"),
                 };
             }
             Self::Search(typed) => {

@@ -16,7 +16,7 @@ use crate::casework::Seen;
 use crate::domain::fee::gost::Order;
 use crate::domain::fee::{Charge, ChargeStatus, Money};
 use crate::error::{Error, ErrorCode, Result};
-use crate::qr;
+use crate::qr::Qr;
 
 /// Registers the operations.
 pub fn configure(config: &mut ServiceConfig<'_>) {
@@ -62,8 +62,10 @@ pub async fn show_payment_order(
     let (read, text) = app.casework.see(&reader.actor(), place.id, show).await?;
     let (form, media_type) = wanted(&request);
     let body = match form {
-        "image/svg+xml" => qr::svg(text.as_bytes())?.into_bytes(),
-        "image/png" => qr::png(text.as_bytes())?,
+        "image/svg+xml" => code(&text)?.svg().into_bytes(),
+        "image/png" => {
+            code(&text)?.png().ok_or_else(|| Error::bug("a payment QR cannot be drawn"))?
+        }
         _ => text.into_bytes(),
     };
     let answer = HttpResponse::Ok()
@@ -71,6 +73,11 @@ pub async fn show_payment_order(
         .insert_header((header::VARY, "Accept, Authorization"))
         .body(body);
     reader.answer(&app, read, answer).await
+}
+
+fn code(text: &str) -> Result<Qr> {
+    let detail = "This is more than a QR code holds; take the text instead.";
+    Qr::new(text).ok_or_else(|| Error::refused(ErrorCode::RuleRefused, detail))
 }
 
 /// Writes the payment order of a charge.

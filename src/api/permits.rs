@@ -23,9 +23,9 @@ use crate::auth::access::ApplicantOrOffice;
 use crate::domain::permit::PermitStatus;
 use crate::error::{Error, ErrorCode, Result};
 use crate::permits::keys::{Jwk, PublishedKeys};
-use crate::permits::qr::Qr;
 use crate::permits::statement::{STATUS_LIST_PATH, Statement};
 use crate::permits::status_list::{self, Bits};
+use crate::qr::Qr;
 use crate::storage::permits;
 
 /// Registers the operations.
@@ -38,7 +38,8 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
 /// The keys that sign permits and their status list (`purpose` is `permits`), and access tokens (`sessions`), as a JWK set.
 /// Retired keys of permits stay in it until all that they signed is over.
 #[utoipa::path(tag = "public", security(()), responses(
-    (status = 200, description = "The keys.", body = PublishedKeys)))]
+    (status = 200, description = "The keys.", body = PublishedKeys),
+    (status = 304, description = "They have not changed.")))]
 #[get("/.well-known/jwks.json")]
 pub async fn show_jwks(app: App, seen: IfNoneMatch) -> HttpResponse {
     let mut set = app.permit_keys.published(app.clock.now());
@@ -67,7 +68,8 @@ pub struct StatusListCache(Mutex<Option<Arc<SignedList>>>);
 /// permit's QR names its place. It is made anew every minute, and may be used off line for a day. `openapi/permits.md` has it
 /// byte for byte.
 #[utoipa::path(tag = "public", security(()), responses(
-    (status = 200, description = "The list.", body = String, content_type = "application/statuslist+jwt")))]
+    (status = 200, description = "The list.", body = String, content_type = "application/statuslist+jwt"),
+    (status = 304, description = "It has not changed.")))]
 #[get("/v1/permits/status-list")]
 pub async fn show_status_list(
     app: App,

@@ -1379,8 +1379,7 @@ impl AccessView {
             #[serde(default)]
             changes: Vec<Change>,
         }
-        let shown: Option<Shown> =
-            row.content.and_then(|text| serde_json::from_str(&text).ok());
+        let shown: Option<Shown> = row.content.and_then(|text| serde_json::from_str(&text).ok());
         let shown = shown.unwrap_or_default();
         let given_out = shown.changes.iter().find_map(|change| match change {
             Change::Claimed { queue, .. } if row.kind == "claimed" => queue.clone(),

@@ -493,7 +493,10 @@ async fn whoever_has_left_his_unit_works_there_no_more_with_the_token_that_he_st
             app.post("/v1/queues/intake/claims").key("next"),
             app.put(&case.path("/claim")).if_match(version),
             app.post(&case.path("/commands")).key("accept").if_match(version).json(accept),
-            app.post(&case.path("/notes")).key("note").if_match(version).json(json!({ "text": "mine" })),
+            app.post(&case.path("/notes"))
+                .key("note")
+                .if_match(version)
+                .json(json!({ "text": "mine" })),
             app.get(&case.path("")),
         ] {
             let refused = call.bearer(&token).send().await.expect(401);

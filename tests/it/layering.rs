@@ -11,7 +11,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("config", &["audit", "error", "permits", "registers", "webhook"]),
     ("permits", &["domain"]),
     ("webhook", &[]),
-    ("qr", &["error"]),
+    ("qr", &[]),
     ("telemetry", &["config", "error"]),
     ("storage", &["clock", "domain", "error"]),
     ("casework", &["clock", "domain", "error", "storage"]),
@@ -109,7 +109,6 @@ const PURE: &[&str] = &[
     "audit/witness.rs",
     "permits/jws.rs",
     "permits/keys.rs",
-    "permits/qr.rs",
     "permits/statement.rs",
     "permits/status_list.rs",
 ];

@@ -13,9 +13,9 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use propusk::domain::permit::{PermitNumber, PermitStatus};
 use propusk::permits::keys::{PermitKeys, PublishedKeys};
-use propusk::permits::qr::Qr;
 use propusk::permits::statement::{self, STATUS_LIST_PATH, Statement};
 use propusk::permits::status_list::{self, Bits, Status};
+use propusk::qr::Qr;
 use propusk::storage::permits;
 use serde_json::{Value, json};
 

@@ -312,8 +312,7 @@ fn registers_are_a_list_in_a_file_and_each_is_named_once() {
     let config = load(&format!("{one}, {other}")).unwrap();
     assert_eq!(config.registers[1].keys().len(), 2);
     // By them a command, too, tells what an officer has to look at.
-    let command =
-        CommandConfig::load(Some(&file), &|name| environment.get(name).cloned()).unwrap();
+    let command = CommandConfig::load(Some(&file), &|name| environment.get(name).cloned()).unwrap();
     assert_eq!(command.registers.len(), 2);
     for (registers, said) in [
         (format!("{one}, {one}"), "names taxNumbers twice"),

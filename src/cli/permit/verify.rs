@@ -9,9 +9,9 @@ use super::super::Failure;
 use crate::audit::file;
 use crate::clock::{Clock as _, SystemClock};
 use crate::permits::keys::PublishedKeys;
-use crate::permits::qr;
 use crate::permits::statement::{self, Proven};
 use crate::permits::status_list::{self, Status, StatusList};
+use crate::qr;
 
 /// The longest files that are read, in bytes: a set of keys, a picture, a status list.
 const KEYS: usize = 1 << 20;

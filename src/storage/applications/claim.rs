@@ -5,11 +5,11 @@
 //! the queue then.
 
 use chrono::{DateTime, Utc};
+use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel::QueryResult;
 use diesel_async::RunQueryDsl;
 use serde_json::json;
 use uuid::Uuid;
@@ -96,8 +96,7 @@ pub async fn claim_next(conn: &mut Conn, ask: &ClaimNext<'_>) -> Result<Claimed>
     if scope.is_empty() {
         return Ok(Claimed::Nothing);
     }
-    let staff =
-        Staff::of(ask.actor).ok_or_else(|| Error::bug("who claims works in no office"))?;
+    let staff = Staff::of(ask.actor).ok_or_else(|| Error::bug("who claims works in no office"))?;
     let statement = Statement {
         ask,
         staff,
