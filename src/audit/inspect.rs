@@ -13,6 +13,7 @@ use super::note::{self, VerifierKey};
 use super::tile::{Level, WIDTH, bundle};
 use super::tree;
 use crate::domain::event::sealed;
+use crate::domain::fee::ledger::MONEY_EVENTS;
 use crate::error::{Error, Result};
 use crate::storage::log::inspection::{self as rows, Erased, Numbered};
 use crate::storage::log::{self, CheckpointRow};
@@ -387,8 +388,9 @@ impl State {
                 }
             }
             None => {
-                // Of events about no application, erasure takes receipts of money alone.
-                let may_go = entry.application.is_some() || entry.leaf.kind == "paymentReceived";
+                // Of events about no application, erasure takes those about money alone.
+                let may_go =
+                    entry.application.is_some() || MONEY_EVENTS.contains(&entry.leaf.kind.as_str());
                 let by = self.erased.get(&entry.application.unwrap_or(*event));
                 if !may_go || by.is_none_or(|by| by <= index) {
                     return Err(Broken(format!(

@@ -9,6 +9,17 @@ use uuid::Uuid;
 
 use super::Money;
 
+/// The kinds of the events about money that belong to no application; erasing the payer's data empties them.
+pub const MONEY_EVENTS: [&str; 7] = [
+    "paymentReceived",
+    "refundProposed",
+    "refundConfirmed",
+    "refundRejected",
+    "refundSent",
+    "refundCompleted",
+    "refundCameBack",
+];
+
 /// Tells how a charge was last changed: the change status of GIS GMP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
