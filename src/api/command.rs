@@ -197,7 +197,8 @@ pub struct OverrideRequest {
     pub reason: String,
 }
 
-/// A check that is asked anew.
+/// A check that is asked anew. An answer that spoke for refusing, and is not the officer's own, stays held against the
+/// applicant until the check is answered again or a senior officer records an answer.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RepeatRequest {

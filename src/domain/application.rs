@@ -502,14 +502,16 @@ impl Application {
                 // The order in which storage gives them back: a row has no place in a list.
                 self.checks.sort_by(|one, other| one.id.cmp(&other.id));
             }
-            Change::FindingRecorded { check, finding } => {
+            Change::FindingRecorded { check, finding, before } => {
                 let known = self.check_mut(check).ok_or_else(|| missing(check))?;
                 known.finding = Some(finding.clone());
                 known.overridden = None;
+                known.before.clone_from(before);
             }
             Change::FindingOverridden { check, overridden } => {
                 let known = self.check_mut(check).ok_or_else(|| missing(check))?;
                 known.overridden = Some(overridden.clone());
+                known.before = None;
             }
             Change::CheckRepeated { check } => {
                 let known = self.check_mut(&check.id).ok_or_else(|| missing(&check.id))?;

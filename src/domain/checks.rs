@@ -99,6 +99,10 @@ pub struct Check {
     /// How often it was asked, from 1.
     #[serde(default = "first")]
     pub round: u32,
+    /// The answer that spoke for refusing until it was asked anew or an officer answered over it, without its note; gone
+    /// once its source answers, or a senior officer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Finding>,
 }
 
 const fn first() -> u32 {
@@ -109,8 +113,9 @@ impl Check {
     /// Tells whether the check no longer stands in the way of a grant.
     #[must_use]
     pub fn is_clear(&self, rule: &CheckRule) -> bool {
+        let clear = |finding: &Finding| blocking(rule, finding).is_none();
         self.overridden.is_some()
-            || self.finding.as_ref().is_some_and(|finding| blocking(rule, finding).is_none())
+            || (self.before.is_none() && self.finding.as_ref().is_some_and(clear))
     }
 
     /// Gives what the answer means while it stands in the way of a grant: it blocks, and was not set aside.
@@ -118,6 +123,17 @@ impl Check {
     pub fn stands_in_the_way(&self, rule: &CheckRule) -> Option<Consequence> {
         let finding = self.finding.as_ref().filter(|_| self.overridden.is_none())?;
         blocking(rule, finding)
+    }
+
+    /// Gives an answer that speaks for refusing and is not this account's own, without its note: the one there is, or one
+    /// from before the check was asked anew or answered over.
+    #[must_use]
+    pub fn held_against(&self, rule: &CheckRule, by: Option<Uuid>) -> Option<Finding> {
+        let refuses = self.stands_in_the_way(rule) == Some(Consequence::Refuse);
+        let standing = self.finding.as_ref().filter(|_| refuses);
+        let anothers = |finding: &&Finding| by.is_none() || finding.answered_by != by;
+        let held = self.before.as_ref().filter(anothers).or(standing.filter(anothers))?;
+        Some(Finding { note: None, ..held.clone() })
     }
 }
 

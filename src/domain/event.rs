@@ -87,6 +87,9 @@ pub enum Change {
         check: String,
         /// The answer.
         finding: Finding,
+        /// The answer that it does not clear away.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Finding>,
     },
     /// A blocking answer was set aside.
     FindingOverridden {

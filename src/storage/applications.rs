@@ -564,6 +564,7 @@ struct CheckRow {
     round: u32,
     reason: Option<String>,
     digest: Option<String>,
+    before: Option<Finding>,
 }
 
 #[derive(Deserialize)]
@@ -712,6 +713,7 @@ impl CheckRow {
             finding,
             overridden,
             round: self.round,
+            before: self.before,
         })
     }
 }

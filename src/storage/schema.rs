@@ -69,7 +69,7 @@ diesel::table! {
         outcome -> Nullable<Text>, answered_at -> Nullable<Timestamptz>, answered_by -> Nullable<Uuid>,
         note -> Nullable<Text>, overridden_by -> Nullable<Uuid>, overridden_at -> Nullable<Timestamptz>,
         override_reason -> Nullable<Text>, round -> Integer, reason -> Nullable<Text>,
-        digest -> Nullable<Text>,
+        digest -> Nullable<Text>, before -> Nullable<Jsonb>,
     }
 }
 

@@ -163,6 +163,10 @@ fn an_officer_does_not_clear_what_speaks_for_refusing_unless_he_said_it() {
     // What the register said is nobody's own.
     case.give(&answered(Outcome::Hit, Some("deported"), 1), &register());
     assert_eq!(blocked_by(case.decide(&clear, &anna)), "overrideNeeded");
+    // Asked again it is as good as said until somebody has answered.
+    let mut asked = case.clone();
+    asked.give(&again("entryBan"), &anna);
+    assert_eq!(blocked_by(asked.decide(&clear, &anna)), "overrideNeeded");
     let aside = Command::OverrideFinding { check: "entryBan".into(), reason: "a namesake".into() };
     assert!(matches!(case.decide(&aside, &boris), Err(Rejection::Forbidden { .. })));
     case.give(&aside, &senior);
@@ -171,6 +175,80 @@ fn an_officer_does_not_clear_what_speaks_for_refusing_unless_he_said_it() {
     let mut language = checking(&bench);
     language.give(&finding("language", Outcome::NoData), &anna);
     assert!(language.decide(&finding("language", Outcome::Clear), &boris).is_ok());
+}
+
+#[test]
+fn asking_again_clears_nothing_that_speaks_for_refusing_until_its_source_or_a_senior_officer_answers()
+ {
+    let bench = Bench::new();
+    let mut case = checking(&bench);
+    let (anna, boris) = (user(60, Role::Officer), user(61, Role::Officer));
+    let senior = user(62, Role::SeniorOfficer);
+    case.give(&answered(Outcome::Hit, Some("deported"), 1), &register());
+    case.give(&again("entryBan"), &anna);
+    case.give(&again("entryBan"), &boris);
+    let clear = finding("entryBan", Outcome::Clear);
+    // That there is no data clears this check as well.
+    for answer in [&clear, &finding("entryBan", Outcome::NoData)] {
+        for who in [&anna, &boris] {
+            assert_eq!(blocked_by(case.decide(answer, who)), "overrideNeeded");
+        }
+    }
+    assert!(case.decide(&clear, &senior).is_ok(), "a senior officer knows what he does");
+    // That it did not answer is no answer; and who says the same does not make it his own.
+    case.give(&answered(Outcome::TimedOut, None, 2), &register());
+    assert_eq!(blocked_by(case.decide(&clear, &anna)), "overrideNeeded");
+    let mut said = case.clone();
+    said.give(&hit_for("deported"), &anna);
+    assert_eq!(blocked_by(said.decide(&clear, &anna)), "overrideNeeded");
+    let aside = Command::OverrideFinding { check: "entryBan".into(), reason: "a namesake".into() };
+    said.give(&aside, &senior);
+    assert!(said.decide(&clear, &boris).is_ok());
+    let step = case.decide(&answered(Outcome::Clear, None, 3), &register()).unwrap();
+    assert!(!step.open_checks.contains(&"entryBan".to_owned()), "{:?}", step.open_checks);
+    case.take(step);
+    assert!(case.decide(&clear, &anna).is_ok(), "the register has answered");
+}
+
+#[test]
+fn an_officer_asks_again_what_he_said_himself_and_nobody_else_clears_it() {
+    let bench = Bench::new();
+    let mut case = checking(&bench);
+    let (anna, boris) = (user(60, Role::Officer), user(61, Role::Officer));
+    let forged = finding("passport", Outcome::Hit);
+    let clear = finding("passport", Outcome::Clear);
+    case.give(&forged, &anna);
+    let mut own = case.clone();
+    own.give(&again("passport"), &anna);
+    assert!(own.decide(&clear, &boris).is_ok(), "she took it back");
+    case.give(&again("passport"), &boris);
+    assert_eq!(blocked_by(case.decide(&clear, &boris)), "overrideNeeded");
+    assert!(case.decide(&clear, &anna).is_ok());
+    // What the applicant was only to be asked about is held against nobody.
+    case.give(&finding("language", Outcome::NoData), &anna);
+    case.give(&again("language"), &boris);
+    assert!(case.decide(&finding("language", Outcome::Clear), &boris).is_ok());
+}
+
+#[tokio::test]
+async fn a_registers_hit_that_was_asked_again_is_kept_in_row_and_events() {
+    let office = Office::open().await;
+    let id = accepted(&office, "FA1234567").await;
+    let door = &office.casework;
+    let hit = RegisterAnswer { reason: Some("deported".into()), ..ban(Outcome::Hit, 1) };
+    assert_eq!(door.answer_register(id, &hit).await.unwrap(), Answered::Taken);
+    office.give(&office.anna, id, again("entryBan")).await.unwrap();
+    let clear = finding("entryBan", Outcome::Clear);
+    let refused = office.give(&office.boris, id, clear.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::RuleRefused);
+    office.agreed(id).await;
+    let now = office.now(id).await.application;
+    let held = check(&now.checks, "entryBan").before.clone().unwrap();
+    assert_eq!((held.outcome, held.reason.as_deref()), (Outcome::Hit, Some("deported")));
+    assert_eq!(door.answer_register(id, &ban(Outcome::Clear, 2)).await.unwrap(), Answered::Taken);
+    office.give(&office.boris, id, clear).await.unwrap();
+    assert_eq!(check(&office.now(id).await.application.checks, "entryBan").before, None);
+    office.agreed(id).await;
 }
 
 #[test]

@@ -414,6 +414,11 @@ const PROVOCATIONS: &[(&str, &str)] = &[
     ("checks_outcome_check", "checks SET outcome = 'maybe'"),
     ("an_answer_has_a_time", "checks SET answered_at = NULL"),
     ("an_override_is_whole", "checks SET overridden_at = now()"),
+    (
+        "nothing_is_held_beside_an_override",
+        "checks SET before = '{}', overridden_by = (SELECT id FROM accounts LIMIT 1), \
+         overridden_at = now(), override_reason = 'x'",
+    ),
     ("charges_uin_check", "charges SET uin = '18800' WHERE fee = 'stateDuty'"),
     ("charges_amount_kopecks_check", "charges SET amount_kopecks = -1"),
     ("charges_paid_kopecks_check", "charges SET paid_kopecks = -1, status = 'open'"),

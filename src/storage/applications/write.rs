@@ -410,6 +410,7 @@ fn check_rows(event: &Event, after: &crate::domain::application::Application) ->
             "round": check.round,
             "reason": finding.and_then(|f| f.reason.as_deref()),
             "digest": finding.and_then(|f| f.digest.as_deref()),
+            "before": check.before,
         })
     });
     Value::Array(rows.collect())
@@ -743,7 +744,7 @@ impl Statement<'_> {
             out.push_sql(
                 ", checks_written AS (INSERT INTO checks (application_id, id, asked_at, due_on, \
                  outcome, answered_at, answered_by, note, overridden_by, overridden_at, \
-                 override_reason, round, reason, digest) \
+                 override_reason, round, reason, digest, before) \
                  SELECT moved.id, c.* FROM moved, jsonb_to_recordset(",
             );
             out.push_bind_param::<Jsonb, _>(checks)?;
@@ -751,14 +752,14 @@ impl Statement<'_> {
                 ") AS c(id text, asked_at timestamptz, due_on date, outcome text, \
                  answered_at timestamptz, answered_by uuid, note text, overridden_by uuid, \
                  overridden_at timestamptz, override_reason text, round integer, reason text, \
-                 digest text) \
+                 digest text, before jsonb) \
                  ON CONFLICT (application_id, id) DO UPDATE SET asked_at = excluded.asked_at, \
                  due_on = excluded.due_on, outcome = excluded.outcome, \
                  answered_at = excluded.answered_at, answered_by = excluded.answered_by, \
                  note = excluded.note, overridden_by = excluded.overridden_by, \
                  overridden_at = excluded.overridden_at, \
                  override_reason = excluded.override_reason, round = excluded.round, \
-                 reason = excluded.reason, digest = excluded.digest)",
+                 reason = excluded.reason, digest = excluded.digest, before = excluded.before)",
             );
         }
         if let Some(charges) = &self.charges {

@@ -342,6 +342,7 @@ impl<'c> Draft<'_, 'c> {
                     finding: None,
                     overridden: None,
                     round: 1,
+                    before: None,
                 })
             })
             .collect::<Result<Vec<_>, crate::domain::calendar::MissingYear>>()
@@ -389,7 +390,11 @@ impl<'c> Draft<'_, 'c> {
                     reason: known.map(str::to_owned),
                     digest: None,
                 };
-                self.change(Change::FindingRecorded { check: rule.id.clone(), finding })
+                self.change(Change::FindingRecorded {
+                    check: rule.id.clone(),
+                    finding,
+                    before: None,
+                })
             }
         }
     }
@@ -405,9 +410,13 @@ impl<'c> Draft<'_, 'c> {
     }
 
     /// Forgets a check's answer and asks it another time; gives which time it is. Who is to answer is not told yet.
+    ///
+    /// An answer that speaks for refusing, and is not the caller's own, is held against the applicant until its source
+    /// or a senior officer has answered: else asking again would clear it.
     fn ask_again(&mut self, rule: &CheckRule) -> Result<u32, Rejection> {
         let check = &rule.id;
-        let round = self.known_check(check)?.round;
+        let known = self.known_check(check)?;
+        let (round, before) = (known.round, known.held_against(rule, self.event.actor.account()));
         let due_on = self
             .context
             .rules
@@ -426,6 +435,7 @@ impl<'c> Draft<'_, 'c> {
             finding: None,
             overridden: None,
             round: round + 1,
+            before,
         };
         self.change(Change::CheckRepeated { check: asked })?;
         Ok(round + 1)
@@ -465,12 +475,14 @@ impl<'c> Draft<'_, 'c> {
             digest: digest.clone(),
         };
         reason_fits(rule, &finding)?;
-        if let Actor::Register { name } = &self.event.actor {
+        let before = if let Actor::Register { name } = &self.event.actor {
             register_may_answer(rule, name, &known, &finding)?;
+            // That it did not answer clears nothing away.
+            known.before.filter(|_| is_silent(&finding))
         } else {
-            officer_may_answer(rule, &known, &finding)?;
-        }
-        self.change(Change::FindingRecorded { check: check.clone(), finding })
+            officer_may_answer(rule, &known, &finding, self.event.actor.is_senior())?
+        };
+        self.change(Change::FindingRecorded { check: check.clone(), finding, before })
     }
 
     fn override_finding(&mut self) -> Result<(), Rejection> {
@@ -479,7 +491,10 @@ impl<'c> Draft<'_, 'c> {
         };
         let known = self.known_check(check)?;
         let blocks = self.context.definition.check(check).is_some_and(|rule| {
-            known.finding.as_ref().is_some_and(|found| blocking(rule, found).is_some())
+            known
+                .finding
+                .as_ref()
+                .is_some_and(|found| known.before.is_some() || blocking(rule, found).is_some())
         });
         if !blocks {
             return Err(Rejection::Misfits(vec![Misfit {
@@ -757,22 +772,43 @@ fn says_the_same(one: &Finding, other: &Finding) -> bool {
     one.outcome == other.outcome && one.reason == other.reason
 }
 
-/// An officer replaces answers; one that speaks for refusing, and is not his own, a senior officer sets aside.
-fn officer_may_answer(rule: &CheckRule, known: &Check, new: &Finding) -> Result<(), Rejection> {
+/// Tells whether a finding is that its source gave no answer.
+fn is_silent(finding: &Finding) -> bool {
+    matches!(finding.outcome, Outcome::Error | Outcome::TimedOut)
+}
+
+/// An officer replaces answers; one that speaks for refusing, and is not his own, a senior officer sets aside. Gives the
+/// one that stays held against the applicant behind another that speaks for refusing.
+///
+/// Nor does an officer answer where such a one was asked again and nobody has answered since: he would clear it all the
+/// same. A senior officer may.
+fn officer_may_answer(
+    rule: &CheckRule,
+    known: &Check,
+    new: &Finding,
+    senior: bool,
+) -> Result<Option<Finding>, Rejection> {
     let refuse = Some(Consequence::Refuse);
-    let own = known.finding.as_ref().is_some_and(|had| had.answered_by == new.answered_by);
-    if own || known.stands_in_the_way(rule) != refuse || blocking(rule, new) == refuse {
-        return Ok(());
+    let held = known.held_against(rule, new.answered_by);
+    if blocking(rule, new) == refuse || held.is_none() {
+        return Ok(held);
     }
-    Err(Rejection::Blocked(vec![Blocked::of_check(
-        "overrideNeeded",
-        &known.id,
+    let check = &known.id;
+    let standing = known.stands_in_the_way(rule) == refuse;
+    let detail = if standing {
         format!(
-            "The answer to '{}' speaks for refusing. Ask again with repeatCheck, or let a senior officer set it \
-             aside with overrideFinding.",
-            known.id
-        ),
-    )]))
+            "The answer to '{check}' speaks for refusing. Let a senior officer set it aside with overrideFinding, or ask \
+             again with repeatCheck and wait for the answer."
+        )
+    } else if senior {
+        return Ok(None);
+    } else {
+        format!(
+            "The answer to '{check}' spoke for refusing until it was asked again. Wait for the new answer, or let a senior \
+             officer record one."
+        )
+    };
+    Err(Rejection::Blocked(vec![Blocked::of_check("overrideNeeded", check, detail)]))
 }
 
 /// A register answers its own checks, once for all: the same outcome for the same reason is no other answer, whatever its
@@ -798,8 +834,7 @@ fn register_may_answer(
     if had.answered_by.is_none() && says_the_same(had, new) {
         return blocked(ALREADY_ANSWERED, "This answer was taken before.");
     }
-    let silent = |finding: &Finding| matches!(finding.outcome, Outcome::Error | Outcome::TimedOut);
-    if silent(new) && !silent(had) {
+    if is_silent(new) && !is_silent(had) {
         return blocked(
             ANSWER_STANDS,
             "There is an answer; that the register gave none changes nothing.",
