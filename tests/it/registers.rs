@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::app::{
-    MIGRANT, OFFICER, OTHER_OFFICER, PETERSBURG_OFFICER, Person, Reply, TestApp,
+    MIGRANT, OFFICER, OTHER_OFFICER, PETERSBURG_OFFICER, Person, Reply, SENIOR, TestApp,
 };
 use crate::support::drive::{Case, fresh};
 
@@ -500,6 +500,61 @@ async fn a_register_that_is_down_blocks_its_own_checks_alone_until_it_is_back() 
     assert_eq!((&shown["state"], &shown["waiting"]), (&json!("closed"), &json!(0)));
     assert_eq!(office.down(OFFICER).await, json!([]));
     assert!(office.metrics().await.contains("propusk_register_up{register=\"borderCrossings\"} 1"));
+}
+
+#[actix_web::test]
+async fn what_a_register_owed_before_a_refusal_is_asked_again_once_it_is_undone() {
+    let office = Office::open().await;
+    office.simulator.play("borderCrossings", Mode::Down);
+    let case = office.checking("000").await;
+    office.drain().await;
+    let refuse = json!({ "command": "refuse", "grounds": ["G04"], "reason": "Forged." });
+    office.app.command(OTHER_OFFICER, &case.id, refuse).await.expect(200);
+    // It is back while nobody asks it anything.
+    office.simulator.play("borderCrossings", Mode::Normal);
+    office.app.advance(TimeDelta::minutes(30));
+    office.drain().await;
+    assert_eq!(office.found(&case, "entry").await.0, None);
+
+    let undo = json!({ "command": "undo", "reason": "Meant for a namesake." });
+    office.app.command(SENIOR, &case.id, undo).await.expect(200);
+    office.drain().await;
+    assert_eq!(office.found(&case, "entry").await.0.as_deref(), Some("clear"));
+    assert_eq!(office.check(&case, "entry").await["round"], 2);
+    // What was answered within the hour stands.
+    assert_eq!(office.check(&case, "entryBan").await["round"], 1);
+    office.app.agreed(&case.id).await;
+}
+
+#[actix_web::test]
+async fn months_after_a_refusal_every_register_is_asked_anew_and_officers_answers_stay() {
+    let office = Office::open().await;
+    for (command, more) in [
+        ("reopen", json!({ "basis": "Complaint 12" })),
+        (
+            "courtOrder",
+            json!({ "basis": { "court": "Tverskoy", "number": "2a-1", "judgedOn": "2026-03-01" } }),
+        ),
+    ] {
+        let case = office.checking("000").await;
+        office.drain().await;
+        let found = json!({ "command": "recordFinding", "check": "passport", "outcome": "clear" });
+        office.app.command(OFFICER, &case.id, found).await.expect(200);
+        let refuse = json!({ "command": "refuse", "grounds": ["G04"], "reason": "Forged." });
+        office.app.command(OTHER_OFFICER, &case.id, refuse).await.expect(200);
+        office.app.advance(TimeDelta::days(60));
+        let mut again = json!({ "command": command, "reason": "It was not forged." });
+        again.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        office.app.command(SENIOR, &case.id, again).await.expect(200);
+        office.drain().await;
+        for (_, check) in ASKED {
+            let check = office.check(&case, check).await;
+            assert_eq!((&check["round"], &check["outcome"]), (&json!(2), &json!("clear")));
+        }
+        let passport = office.check(&case, "passport").await;
+        assert_eq!((&passport["round"], &passport["outcome"]), (&json!(1), &json!("clear")));
+        office.app.agreed(&case.id).await;
+    }
 }
 
 #[actix_web::test]

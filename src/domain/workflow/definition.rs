@@ -375,6 +375,9 @@ pub enum Effect {
     Warn,
     /// Asks every check of the definition.
     OpenChecks,
+    /// Asks again the checks that wait for a register or the engine; after `undo` those without an answer, else all but
+    /// what an officer has answered.
+    AskOpenChecks,
     /// Records the command's finding.
     RecordFinding,
     /// Records that a blocking finding was set aside.
@@ -438,6 +441,7 @@ impl Effect {
             Self::WithdrawExtension => "withdrawExtension",
             Self::Warn => "warn",
             Self::OpenChecks => "openChecks",
+            Self::AskOpenChecks => "askOpenChecks",
             Self::RecordFinding => "recordFinding",
             Self::OverrideFinding => "overrideFinding",
             Self::RepeatCheck => "repeatCheck",

@@ -317,7 +317,7 @@ const fn essence(command: CommandName) -> Option<Effect> {
 /// Tells whether an effect stands with a correction and with nothing else.
 const fn puts_right(command: CommandName, effect: &Effect) -> bool {
     match effect {
-        Effect::WithdrawDecision | Effect::ReopenClock => {
+        Effect::WithdrawDecision | Effect::ReopenClock | Effect::AskOpenChecks => {
             matches!(command, CommandName::Undo | CommandName::Reopen | CommandName::CourtOrder)
         }
         Effect::ReinstatePermit => matches!(command, CommandName::CourtOrder),

@@ -190,7 +190,7 @@ const GUARDS: [&str; 22] = [
 ];
 
 /// The names of every effect, for advice.
-const EFFECTS: [&str; 32] = [
+const EFFECTS: [&str; 33] = [
     "startClock",
     "stopClock",
     "suspendClock",
@@ -199,6 +199,7 @@ const EFFECTS: [&str; 32] = [
     "withdrawExtension",
     "warn",
     "openChecks",
+    "askOpenChecks",
     "recordFinding",
     "overrideFinding",
     "repeatCheck",
@@ -916,6 +917,7 @@ fn plain_effect(name: &str) -> Option<Effect> {
         "withdrawExtension" => Effect::WithdrawExtension,
         "warn" => Effect::Warn,
         "openChecks" => Effect::OpenChecks,
+        "askOpenChecks" => Effect::AskOpenChecks,
         "recordFinding" => Effect::RecordFinding,
         "overrideFinding" => Effect::OverrideFinding,
         "repeatCheck" => Effect::RepeatCheck,

@@ -136,6 +136,7 @@ impl<'c> Draft<'_, 'c> {
                 self.change(Change::Warned)
             }
             Effect::OpenChecks => self.open_checks(),
+            Effect::AskOpenChecks => self.ask_open_checks(),
             Effect::RecordFinding => self.record_finding(),
             Effect::OverrideFinding => self.override_finding(),
             Effect::RepeatCheck => self.repeat_check(),
@@ -407,6 +408,28 @@ impl<'c> Draft<'_, 'c> {
         let rule = self.check_rule(check)?;
         let round = self.ask_again(rule)?;
         self.pose(rule, round)
+    }
+
+    /// Asks again what waits for an answer where a correction leads back to checks: while the application was over, no
+    /// register was asked.
+    ///
+    /// Within the hour of `undo` what registers said stands. Later they are all asked anew, and so is the engine; what an
+    /// officer answered or set aside stays.
+    fn ask_open_checks(&mut self) -> Result<(), Rejection> {
+        let at_once = self.transition.command == CommandName::Undo;
+        for rule in &self.context.definition.checks {
+            let Some(known) = self.after.checks.iter().find(|known| known.id == rule.id) else {
+                continue;
+            };
+            let officers = known.overridden.is_some()
+                || known.finding.as_ref().is_some_and(|found| found.answered_by.is_some());
+            let stands = officers || (at_once && known.finding.is_some());
+            if !stands && rule.source != CheckSource::Officer {
+                let round = self.ask_again(rule)?;
+                self.pose(rule, round)?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets a check's answer and asks it another time; gives which time it is. Who is to answer is not told yet.

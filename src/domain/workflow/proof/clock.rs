@@ -184,6 +184,7 @@ fn pass(
             Effect::DecideGrant
             | Effect::DecideRefuse
             | Effect::OpenChecks
+            | Effect::AskOpenChecks
             | Effect::RecordFinding
             | Effect::OverrideFinding
             | Effect::RepeatCheck

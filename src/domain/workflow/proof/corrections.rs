@@ -8,7 +8,7 @@ use super::clock::{Standing, Standings};
 use super::graph::Edge;
 use crate::domain::actor::Party;
 use crate::domain::workflow::definition::{
-    CommandName, Definition, Effect, Guard, Phase, Transition,
+    CheckSource, CommandName, Definition, Effect, Guard, Phase, Transition,
 };
 use crate::domain::workflow::source::Rule;
 
@@ -24,7 +24,8 @@ type Fault = (String, String);
 /// `reinstatePermit`; and every path into its start on which its guards can hold has been there (no path goes by it):
 /// so whatever the other rules prove of the paths into that state is true after the correction, too. It withdraws the
 /// decision exactly when it leads back before one, and takes back the charge that was made with it; the clock stands
-/// afterwards as it can stand there; what is open again has no rival of the same person.
+/// afterwards as it can stand there; what is open again has no rival of the same person. Where it leads back to checks
+/// that answer by themselves it asks them again: nobody did while the application was over.
 pub(super) fn w13(p: &mut Proof<'_>, standings: &Standings<'_>) {
     let d = p.definition;
     for transition in d.transitions.iter().filter(|t| t.command.is_correction()) {
@@ -69,6 +70,7 @@ fn alone(transition: &Transition) -> Vec<Fault> {
         Effect::CorrectForm => !stays,
         Effect::WithdrawDecision
         | Effect::ReopenClock
+        | Effect::AskOpenChecks
         | Effect::ReinstatePermit
         | Effect::AnnulOpenCharges => stays,
         Effect::Notify(message) => message != told,
@@ -172,6 +174,7 @@ fn leads_back(p: &Proof<'_>, transition: &Transition, standings: &Standings<'_>)
                 "remove `withdrawDecision`",
             ));
         }
+        faults.extend(asks(d, transition, to));
         faults.extend(clock(transition, from, to, standings));
         faults.extend(charges(transition, &entering));
         let open_again = over
@@ -185,6 +188,23 @@ fn leads_back(p: &Proof<'_>, transition: &Transition, standings: &Standings<'_>)
         }
     }
     faults
+}
+
+/// Checks that answer by themselves are asked again, exactly where they can be answered.
+fn asks(d: &Definition, transition: &Transition, to: &str) -> Option<Fault> {
+    let answered = d.transitions_for(to, CommandName::RecordFinding).next().is_some()
+        && d.checks.iter().any(|rule| rule.source != CheckSource::Officer);
+    match (answered, transition.effects.contains(&Effect::AskOpenChecks)) {
+        (true, false) => Some(fault(
+            format!("leads to \"{to}\", where checks wait that nobody asks any more"),
+            "add `askOpenChecks` to its effects",
+        )),
+        (false, true) => Some(fault(
+            format!("asks checks again, but leads to \"{to}\", where none can be answered"),
+            "remove `askOpenChecks`",
+        )),
+        _ => None,
+    }
 }
 
 fn decides(transition: &Transition) -> bool {

@@ -366,6 +366,22 @@ fn w13_a_correction_leads_back_to_where_it_was_by_another_and_with_a_trace() {
         ("undo", "refused", ", { notify = \"undone\" }", "", "does not tell"),
         // Nothing but putting right.
         ("reopen", "refused", "\"reopenClock\"", "\"reopenClock\", \"openChecks\"", "`openChecks`"),
+        // What registers were asked before it was over they are asked again, and nothing else is.
+        ("undo", "refused", ", \"askOpenChecks\"", "", "nobody asks any more"),
+        (
+            "reopen",
+            "withdrawn\"]\nto = \"checking",
+            ", \"askOpenChecks\"",
+            "",
+            "nobody asks any more",
+        ),
+        (
+            "undo",
+            "intakeRefused",
+            "[\"withdrawDecision\"",
+            "[\"withdrawDecision\", \"askOpenChecks\"",
+            "none can be answered",
+        ),
         ("correct", "awaitingPayment", "\nactors", "\nto = \"ready\"\nactors", "another state"),
         (
             "correct",
@@ -439,7 +455,9 @@ fn w13_a_correction_leads_back_to_where_it_was_by_another_and_with_a_trace() {
 #[test]
 fn what_puts_right_stands_with_corrections_alone() {
     let text = embedded("patent.toml");
-    for effect in ["reopenClock", "withdrawDecision", "correctForm", "reinstatePermit"] {
+    for effect in
+        ["reopenClock", "withdrawDecision", "correctForm", "reinstatePermit", "askOpenChecks"]
+    {
         let text = text.replacen(
             "effects = [\"recordFinding\"]",
             &format!("effects = [\"recordFinding\", \"{effect}\"]"),
