@@ -36,7 +36,7 @@ use crate::domain::form::Form;
 use crate::domain::queue::{Queue, Work};
 use crate::domain::reference::Reference;
 use crate::domain::rules::Rulebook;
-use crate::domain::workflow::command::Command;
+use crate::domain::workflow::command::{Answer as InformationAnswer, Command};
 use crate::domain::workflow::definition::{CommandName, Definition, Effect, Guard};
 use crate::domain::workflow::engine::{
     self, Choice, Context, Opening, Rejection, Step, Supplies, Unit,
@@ -44,8 +44,8 @@ use crate::domain::workflow::engine::{
 use crate::error::{Error, ErrorCode, Result};
 use crate::storage::Db;
 use crate::storage::applications::{
-    self as store, Applied, ClaimNext, Claimed, FoundUnit, KeptAnswer, Key, Loaded, PaymentRow,
-    Staff, StoredAnswer, Wants, Write,
+    self as store, Applied, ClaimNext, Claimed, FoundUnit, KeptAnswer, Key, Likeness, Loaded,
+    PaymentRow, Staff, StoredAnswer, Wants, Write,
 };
 use crate::storage::rule_files;
 
@@ -296,7 +296,11 @@ impl Casework {
             Command::RecordPayment { payment } => Some(self.new_payment(payment, ask)),
             _ => None,
         };
-        self.change(ask, id, self.wants(command.name()), payment, render, |application, context| {
+        let mut wants = self.wants(command.name());
+        if let Command::AnswerInformation { answers } = command {
+            wants.twins = wants.twins.and_then(|_| restated(answers));
+        }
+        self.change(ask, id, wants, payment, render, |application, context| {
             engine::decide(application, command, &ask.actor, context)
         })
         .await
@@ -894,15 +898,24 @@ impl Casework {
                 .flat_map(|definition| &definition.transitions)
                 .any(|transition| transition.command == command && test(transition))
         };
+        let asks = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::OpenChecks
+                    | Effect::RepeatCheck
+                    | Effect::AskOpenChecks
+                    | Effect::RecordAnswers
+            )
+        };
         Wants {
             charge_serial: any(&|t| {
                 t.effects.iter().any(|effect| matches!(effect, Effect::CreateCharge(_)))
             }),
             permit_serial: any(&|t| t.effects.contains(&Effect::IssuePermit)),
             other_open: any(&|t| t.guards.contains(&Guard::NoOtherOpenApplication)),
-            twins: any(&|t| {
-                t.effects.iter().any(|one| matches!(one, Effect::OpenChecks | Effect::RepeatCheck))
-            }) && rules.definitions.iter().any(Definition::looks_at_others),
+            twins: (any(&|t| t.effects.iter().any(asks))
+                && rules.definitions.iter().any(Definition::looks_at_others))
+            .then(Likeness::default),
             ..Wants::default()
         }
     }
@@ -910,6 +923,18 @@ impl Casework {
 
 const NO_ANSWER: Answer =
     Answer { status: 200, etag: None, location: None, body: String::new(), replayed: false };
+
+/// Gives whom to look for once these answers have mended the form; `None` where they mend nothing.
+fn restated(answers: &[InformationAnswer]) -> Option<Likeness<'_>> {
+    let forms = || answers.iter().filter_map(|answer| answer.form.as_ref());
+    forms().next()?;
+    let passport = forms().filter_map(|form| form.passport.as_ref()).next_back();
+    let person = forms().filter_map(|form| form.person.as_ref()).next_back();
+    Some(Likeness {
+        passport: passport.map(|passport| passport.number.as_str()),
+        birth_date: person.map(|person| person.birth_date),
+    })
+}
 
 /// Finds the definition that an application is pinned to.
 fn definition<'r>(rules: &'r Rulebook, application: &Application) -> Result<&'r Definition> {

@@ -115,9 +115,9 @@ impl Work {
         }
         let by_itself = |check: &super::checks::Check| {
             context.definition.check(&check.id).is_some_and(|rule| match &rule.source {
-                CheckSource::Officer => false,
+                // The engine answers when it asks: what it left unanswered waits for an officer.
+                CheckSource::Officer | CheckSource::Local(_) => false,
                 CheckSource::Register(name) => context.registers.contains(name),
-                CheckSource::Local(_) => true,
             })
         };
         if waiting.all(by_itself) { Self::Registers } else { Self::Checks }

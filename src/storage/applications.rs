@@ -90,7 +90,7 @@ pub struct Wants<'a> {
     /// Look whether the same person has another application under way.
     pub other_open: bool,
     /// Look for the applications of the same passport number, or of somebody born on the same day.
-    pub twins: bool,
+    pub twins: Option<Likeness<'a>>,
     /// Look for an answer kept for this account and idempotency key.
     pub kept_answer: Option<(Uuid, &'a str)>,
     /// Look whether this payment of the provider is known.
@@ -130,6 +130,15 @@ impl<'a> Staff<'a> {
         out.push_sql(" AND o.unit_code = ");
         out.push_bind_param::<Text, str>(self.unit)
     }
+}
+
+/// Whom to look for: what is not named here is as the form states it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Likeness<'a> {
+    /// The passport number.
+    pub passport: Option<&'a str>,
+    /// The birth date.
+    pub birth_date: Option<NaiveDate>,
 }
 
 /// An answer kept for a repeated request.
@@ -412,19 +421,29 @@ impl QueryFragment<Pg> for Load<'_> {
             out.push_bind_param::<Text, _>(key)?;
             out.push_sql(")");
         }
-        if self.wants.twins {
+        if let Some(like) = &self.wants.twins {
             // The limit bounds what one decision reads; whoever has the same passport is always among them.
             out.push_sql(
                 ", 'twins', (SELECT jsonb_agg(to_jsonb(t) - 'same' - 'id') FROM (\
                  SELECT o.id, o.reference, o.track, o.form -> 'person' AS person, \
                  o.form -> 'passport' -> 'number' AS passport, p.closed_on, \
                  o.proposal -> 'grounds' AS grounds, \
-                 split_part(o.person_key, ':', 2) = split_part(a.person_key, ':', 2) AS same \
-                 FROM applications o \
+                 split_part(o.person_key, ':', 2) = ",
+            );
+            like.walk_passport(out.reborrow())?;
+            out.push_sql(
+                " AS same FROM applications o \
                  LEFT JOIN permits p ON p.application_id = o.id AND p.status = 'annulled' \
-                 WHERE (o.birth_date = a.birth_date \
-                 OR split_part(o.person_key, ':', 2) = split_part(a.person_key, ':', 2)) \
-                 AND o.id <> a.id AND o.submitted_at IS NOT NULL \
+                 WHERE (o.birth_date = ",
+            );
+            match &like.birth_date {
+                Some(birth_date) => out.push_bind_param::<Date, _>(birth_date)?,
+                None => out.push_sql("a.birth_date"),
+            }
+            out.push_sql(" OR split_part(o.person_key, ':', 2) = ");
+            like.walk_passport(out.reborrow())?;
+            out.push_sql(
+                ") AND o.id <> a.id AND o.submitted_at IS NOT NULL \
                  ORDER BY same DESC, o.id DESC LIMIT 500) AS t)",
             );
         }
@@ -498,6 +517,18 @@ impl QueryFragment<Pg> for Load<'_> {
             }
         }
         Ok(())
+    }
+}
+
+impl Likeness<'_> {
+    fn walk_passport<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match &self.passport {
+            Some(number) => out.push_bind_param::<Text, _>(number),
+            None => {
+                out.push_sql("split_part(a.person_key, ':', 2)");
+                Ok(())
+            }
+        }
     }
 }
 

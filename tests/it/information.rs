@@ -5,7 +5,7 @@ use propusk::domain::event::Change;
 use propusk::domain::workflow::definition::CommandName;
 use serde_json::{Value, json};
 
-use crate::support::app::{MIGRANT, OFFICER, OTHER_OFFICER, SENIOR, TestApp};
+use crate::support::app::{MIGRANT, OFFICER, OTHER_MIGRANT, OTHER_OFFICER, SENIOR, TestApp};
 use crate::support::drive::{Case, blocked_by, misfits};
 
 fn ask(items: &Value) -> Value {
@@ -239,14 +239,51 @@ async fn what_was_answered_about_the_old_form_is_asked_about_the_new_one() {
     assert_eq!(check("entryBan"), (json!(2), Value::Null));
     assert_eq!(check("passport"), (json!(1), json!("clear")));
     assert_eq!(check("age"), (json!(2), json!("clear")));
-    assert_eq!(check("duplicatePerson"), (json!(2), Value::Null));
+    assert_eq!(check("duplicatePerson"), (json!(2), json!("clear")));
+    assert_eq!(check("permitBan"), (json!(2), json!("clear")));
     let reply = app.command(OTHER_OFFICER, &case.id, json!({ "command": "grant" })).await;
     assert_eq!(blocked_by(&reply), ["checksClear"]);
-    let again = json!({ "command": "repeatCheck", "check": "duplicatePerson", "reason": "New." });
-    let seen = app.command(OFFICER, &case.id, again).await.expect(200).json();
-    let checks = seen["checks"].as_array().unwrap();
-    let found = checks.iter().find(|check| check["id"] == "duplicatePerson").unwrap();
-    assert_eq!(found["outcome"], "clear");
+    app.agreed(&case.id).await;
+}
+
+#[actix_web::test]
+async fn whoever_is_like_the_person_of_the_mended_form_is_found_at_once() {
+    let app = TestApp::spawn().await;
+    let mut form = app.form();
+    form["person"]["citizenship"] = json!("TJK");
+    form["person"]["birthDate"] = json!("1985-01-02");
+    form["passport"]["number"] = json!("AB7654321");
+    let other = app.draft_with(OTHER_MIGRANT, "patent", form).await;
+    app.command(OTHER_MIGRANT, &other.id, json!({ "command": "submit" })).await.expect(200);
+    let case = app.checking(MIGRANT).await;
+    let found = async || {
+        let seen = app.get(&case.path("")).by(OFFICER).send().await.expect(200).json();
+        let checks = seen["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["id"] == "duplicatePerson").unwrap();
+        (check["outcome"].clone(), check["reason"].clone(), check["note"].clone())
+    };
+    assert_eq!(found().await.0, "clear");
+    let request = ask(&json!([
+        item("field", &json!({ "field": "passport.number" })),
+        item("field", &json!({ "field": "person" })),
+    ]));
+    app.command(OFFICER, &case.id, request).await.expect(200);
+    let stated = app.see(&case.id).await["form"].clone();
+    let (mut passport, mut person) = (stated["passport"].clone(), stated["person"].clone());
+    person["birthDate"] = json!("1985-01-02");
+    passport["number"] = json!("AB7654321");
+    for (answer, wanted) in [
+        (json!([{ "item": 2, "text": "A slip.", "form": { "person": person } }]), "samePerson"),
+        (
+            json!([{ "item": 1, "text": "A slip.", "form": { "passport": passport } }]),
+            "samePassport",
+        ),
+    ] {
+        app.command(MIGRANT, &case.id, answers(&answer)).await.expect(200);
+        let (outcome, reason, note) = found().await;
+        assert_eq!((outcome, reason), (json!("hit"), json!(wanted)));
+        assert!(note.as_str().unwrap().contains(&other.reference), "{note}");
+    }
     app.agreed(&case.id).await;
 }
 

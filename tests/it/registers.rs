@@ -558,6 +558,30 @@ async fn months_after_a_refusal_every_register_is_asked_anew_and_officers_answer
 }
 
 #[actix_web::test]
+async fn a_mended_form_waits_for_the_registers_alone_and_then_for_the_decision() {
+    let office = Office::open().await;
+    let case = office.checking("000").await;
+    office.drain().await;
+    for check in ["passport", "security"] {
+        let finding = json!({ "command": "recordFinding", "check": check, "outcome": "clear" });
+        office.app.command(OFFICER, &case.id, finding).await.expect(200);
+    }
+    assert_eq!(office.app.work(&case.id).await.as_deref(), Some("decision"));
+    let due = office.app.today() + chrono::Days::new(10);
+    let ask = json!({ "command": "requestInformation", "items": [{ "kind": "field",
+        "subject": "The number", "reason": "A slip.", "dueOn": due, "field": "passport.number" }] });
+    office.app.command(OFFICER, &case.id, ask).await.expect(200);
+    let mut passport = office.app.see(&case.id).await["form"]["passport"].clone();
+    passport["number"] = json!(format!("FC{}000", fresh() % 100_000 + 100_000));
+    let answer = json!({ "command": "answerInformation",
+        "answers": [{ "item": 1, "text": "A slip.", "form": { "passport": passport } }] });
+    office.app.command(MIGRANT, &case.id, answer).await.expect(200);
+    assert_eq!(office.app.work(&case.id).await.as_deref(), Some("registers"));
+    office.drain().await;
+    assert_eq!(office.app.work(&case.id).await.as_deref(), Some("decision"));
+}
+
+#[actix_web::test]
 async fn of_many_processes_one_probes_a_register_that_is_half_open() {
     let office = Office::open().await;
     let now = office.app.now();

@@ -108,26 +108,21 @@ impl Draft<'_, '_> {
     }
 
     /// Asks anew what was answered about a form that says something else now: of registers that were sent a changed
-    /// part, and what the engine finds itself.
-    ///
-    /// A local check that looks at other applications is left unanswered: these were looked up by the old form. An
-    /// officer repeats it.
+    /// part, and what the engine finds itself (the other applications it looks at were looked up by the new form).
     fn ask_about_changes(&mut self, changed: &[&str]) -> Result<(), Rejection> {
         let sections = ["person.", "passport.", "entry."];
         let looked_at = changed.iter().any(|one| sections.iter().any(|part| one.starts_with(part)));
         for rule in &self.context.definition.checks {
-            let (stale, answers) = match &rule.source {
-                CheckSource::Officer => (false, false),
+            let stale = match &rule.source {
+                CheckSource::Officer => false,
                 CheckSource::Register(_) => {
-                    (rule.sends.iter().any(|part| changed.contains(&part.as_str())), true)
+                    rule.sends.iter().any(|part| changed.contains(&part.as_str()))
                 }
-                CheckSource::Local(local) => (looked_at, !local.looks_at_others()),
+                CheckSource::Local(_) => looked_at,
             };
             if stale && self.after.checks.iter().any(|known| known.id == rule.id) {
                 let round = self.ask_again(rule)?;
-                if answers {
-                    self.pose(rule, round)?;
-                }
+                self.pose(rule, round)?;
             }
         }
         Ok(())
