@@ -238,7 +238,8 @@ pub struct ItemRequest {
     #[validate(length(min = 1, max = 1000))]
     #[schema(min_length = 1, max_length = 1000, example = "The copy cannot be read.")]
     pub reason: String,
-    /// Until when: a day after today.
+    /// Until when: a day after today. While a later one is open the applicant can still answer: an item's own date has
+    /// no effect until then. The clock goes on with the complete answer, or with the latest date or answer.
     #[schema(example = "2026-12-10")]
     pub due_on: NaiveDate,
     /// The check whose answer is the reason: one that blocks and means asking.

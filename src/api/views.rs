@@ -145,7 +145,7 @@ pub struct InformationView {
     /// Why.
     #[schema(max_length = 1000)]
     pub reason: String,
-    /// Until when.
+    /// Until when; an answer is taken as long as a later one is open.
     pub due_on: NaiveDate,
     /// Whether an answer is awaited.
     pub open: bool,

@@ -358,9 +358,12 @@ async fn what_runs_out_is_marked_and_goes_back_to_the_office() {
     let expire =
         || app.app.casework.deadline(case.id.parse().unwrap(), CommandName::ExpireInformation);
     app.advance(TimeDelta::days(10));
-    assert!(expire().await.is_err(), "12 March still counts");
+    // 12 March still counts: the timer comes with the next day in Moscow.
+    let later = expire().await.unwrap().unwrap();
+    assert_eq!(later.to_rfc3339(), "2026-03-12T21:00:00+00:00");
+    assert_eq!(app.state(&case.id).await, "informationRequested");
     app.advance(TimeDelta::days(1));
-    expire().await.unwrap();
+    assert_eq!(expire().await.unwrap(), None);
 
     let seen = app.get(&case.path("")).by(OTHER_OFFICER).send().await.expect(200).json();
     assert_eq!((&seen["state"], &seen["waitsFor"]), (&json!("checking"), &json!("office")));
@@ -375,5 +378,28 @@ async fn what_runs_out_is_marked_and_goes_back_to_the_office() {
     assert_eq!(seen["dueOn"], "2026-03-26");
     // He was asked, and did not answer: now it can be refused.
     app.command(OTHER_OFFICER, &case.id, refuse()).await.expect(200);
+    app.agreed(&case.id).await;
+}
+
+#[actix_web::test]
+async fn the_clock_goes_on_with_the_latest_answer_where_what_is_left_was_due_before_it() {
+    let app = TestApp::spawn().await;
+    let case = app.checking(MIGRANT).await;
+    let request =
+        ask(&json!([item("visit", &json!({})), item("visit", &json!({ "dueOn": "2026-03-31" }))]));
+    app.command(OFFICER, &case.id, request).await.expect(200);
+    // The first date is past, and means nothing while the second is to come.
+    app.advance(TimeDelta::days(18));
+    let answer = answers(&json!([{ "item": 2, "text": "Came." }]));
+    app.command(MIGRANT, &case.id, answer).await.expect(200);
+    app.drain().await;
+    let seen = app.see(&case.id).await;
+    assert_eq!(
+        (&seen["state"], &seen["information"][0]["expired"]),
+        (&json!("checking"), &json!(true))
+    );
+    // He answered on 20 March, a Friday: day 1 is the 23rd, day 10 3 April.
+    let status = app.get(&format!("/v1/status/{}", case.reference)).send().await.expect(200).json();
+    assert_eq!((&status["dueOn"], &status["overdue"]), (&json!("2026-04-03"), &json!(false)));
     app.agreed(&case.id).await;
 }

@@ -51,7 +51,8 @@ fn day(
     })
 }
 
-fn last_open(information: &[InformationItem]) -> Option<NaiveDate> {
+/// Gives the latest date of what the applicant was asked and has not answered.
+pub(super) fn last_open(information: &[InformationItem]) -> Option<NaiveDate> {
     information.iter().filter(|item| item.is_open()).map(|item| item.due_on).max()
 }
 

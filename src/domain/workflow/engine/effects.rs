@@ -32,6 +32,7 @@ const ADMINISTRATOR: &str = "188";
 /// An event being written, and the application as it stands so far.
 struct Draft<'a, 'c> {
     event: Event,
+    before: &'a Application,
     after: Application,
     messages: Vec<String>,
     alerts: Vec<Alert>,
@@ -66,6 +67,7 @@ pub(super) fn take(
     };
     let mut draft = Draft {
         event,
+        before: application,
         after: application.clone(),
         messages: Vec::new(),
         alerts: Vec::new(),
@@ -92,7 +94,7 @@ pub(super) fn take(
     }
     draft.lay_hand()?;
     draft.lease(moved)?;
-    draft.finish(application, moved)
+    draft.finish(moved)
 }
 
 impl<'c> Draft<'_, 'c> {
@@ -315,15 +317,20 @@ impl<'c> Draft<'_, 'c> {
         self.move_clock_if(|clock| clock.extend(extension))
     }
 
-    /// Gives the day on which the clock goes on: today, or, where nobody answered, the last day on which he could have.
+    /// Gives the day on which the clock goes on: today, or, where not all was answered, the last day on which he could
+    /// have, but not before the day of his latest answer.
     ///
     /// The timer comes after that day, and late when it was down; the law's days do not wait for it.
     fn resumes_on(&self, today: NaiveDate) -> NaiveDate {
         if !matches!(self.event.actor, Actor::Timer) {
             return today;
         }
-        let unanswered = self.after.information.iter().filter(|item| item.answer.is_none());
-        unanswered.map(|item| item.due_on).max().map_or(today, |due| due.min(today))
+        // The state is entered with the request and left with its end.
+        let answers = self.after.information.iter().filter_map(|item| item.answered_at);
+        let answers = answers.filter(|at| *at >= self.after.state_since);
+        let answered_on = answers.max().map(|at| self.context.local_date(at));
+        let last = deadlines::last_open(&self.before.information).max(answered_on);
+        last.map_or(today, |last| last.min(today))
     }
 
     fn open_checks(&mut self) -> Result<(), Rejection> {
@@ -734,7 +741,7 @@ impl<'c> Draft<'_, 'c> {
         Ok(())
     }
 
-    fn finish(self, before: &Application, moved: bool) -> Result<Step, Rejection> {
+    fn finish(self, moved: bool) -> Result<Step, Rejection> {
         let dates_moved = self.event.changes.iter().any(|change| {
             matches!(
                 change,
@@ -747,7 +754,8 @@ impl<'c> Draft<'_, 'c> {
         });
         let mut schedule =
             if dates_moved { deadlines::schedule(&self.after, self.context)? } else { Vec::new() };
-        let mut call_off = if moved { deadlines::keys(before, self.context) } else { Vec::new() };
+        let mut call_off =
+            if moved { deadlines::keys(self.before, self.context) } else { Vec::new() };
         call_off.extend(self.pointless);
         call_off.retain(|key| !schedule.iter().any(|scheduled| scheduled.job.key() == *key));
         schedule.extend(self.messages.iter().map(|message| Scheduled {
