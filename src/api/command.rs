@@ -124,7 +124,7 @@ pub struct GroundsRequest {
     pub reason: String,
 }
 
-/// By how much the statutory term is made longer.
+/// By how much the statutory term is made longer: once, and not after its last day.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExtensionRequest {

@@ -4,8 +4,10 @@ use chrono::NaiveDate;
 use propusk::auth::{AccountChange, change_user};
 use serde_json::{Value, json};
 
-use crate::support::app::{AUDITOR, MIGRANT, OFFICER, OTHER_SENIOR, Reply, SENIOR, TestApp};
-use crate::support::drive::Case;
+use crate::support::app::{
+    AUDITOR, MIGRANT, OFFICER, OTHER_OFFICER, OTHER_SENIOR, Reply, SENIOR, TestApp,
+};
+use crate::support::drive::{Case, blocked_by};
 
 impl TestApp {
     async fn extend(&self, days: u32, case: &Case) -> Reply {
@@ -156,9 +158,7 @@ async fn what_was_decided_before_the_warning_went_out_warns_nobody() {
         .deadline(id, propusk::domain::workflow::definition::CommandName::Warn)
         .await
         .unwrap();
-    app.command(crate::support::app::OTHER_OFFICER, &case.id, json!({ "command": "grant" }))
-        .await
-        .expect(200);
+    app.command(OTHER_OFFICER, &case.id, json!({ "command": "grant" })).await.expect(200);
     app.drain().await;
     assert_eq!(app.alerts().await, []);
 }
@@ -185,10 +185,34 @@ async fn the_public_page_says_that_the_promise_was_broken_and_how_to_complain() 
     }
     // Overdue decides nothing: the office can still grant, and the page then says no more of it.
     app.clear(&case.id).await;
-    app.command(crate::support::app::OTHER_OFFICER, &case.id, json!({ "command": "grant" }))
-        .await
-        .expect(200);
+    app.command(OTHER_OFFICER, &case.id, json!({ "command": "grant" })).await.expect(200);
     assert_eq!(app.status_in(&case, "en").await.get("complaint"), None);
     let seen = app.get(&case.path("")).by(AUDITOR).send().await.expect(200).json();
     assert_eq!(seen["state"], "awaitingPayment");
 }
+
+#[actix_web::test]
+async fn a_broken_promise_is_not_mended_by_a_longer_term() {
+    let app = TestApp::spawn().await;
+    let case = app.checking(MIGRANT).await;
+    app.morning_of("2026-03-18");
+    let reply = app.extend(5, &case).await;
+    assert_eq!(blocked_by(&reply), ["notOverdue"]);
+    assert!(reply.text().contains("2026-03-17"), "it names the date");
+    let status = app.status_in(&case, "en").await;
+    assert_eq!((&status["dueOn"], &status["overdue"]), (&json!("2026-03-17"), &json!(true)));
+    assert_eq!(status["complaint"]["promisedOn"], "2026-03-17");
+    // Nor while the applicant is asked, which moves no date that has passed.
+    app.command(OFFICER, &case.id, ask()).await.expect(200);
+    assert_eq!(blocked_by(&app.extend(5, &case).await), ["notOverdue"]);
+    // On the last day it is in time.
+    let case = app.checking(MIGRANT).await;
+    app.morning_of(app.see(&case.id).await["dueOn"].as_str().unwrap());
+    app.extend(5, &case).await.expect(200);
+}
+
+fn ask() -> Value {
+    json!({ "command": "requestInformation", "items": [{ "kind": "visit",
+        "subject": "Fingerprints", "reason": "unreadable", "dueOn": "2026-03-30" }] })
+}
+

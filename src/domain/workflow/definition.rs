@@ -304,6 +304,8 @@ pub enum Guard {
     Extended,
     /// The statutory term has its usual length.
     NotExtended,
+    /// The statutory date has not passed.
+    NotOverdue,
     /// The deadline that names this command has passed.
     DeadlinePassed,
 }
@@ -334,6 +336,7 @@ impl Guard {
             Self::AnswersIncomplete => "answersIncomplete",
             Self::Extended => "extended",
             Self::NotExtended => "notExtended",
+            Self::NotOverdue => "notOverdue",
             Self::DeadlinePassed => "deadlinePassed",
         }
     }

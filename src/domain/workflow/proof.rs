@@ -391,6 +391,7 @@ fn w01_contents(p: &mut Proof<'_>) {
                 | Guard::ChecksClear
                 | Guard::Extended
                 | Guard::NotExtended
+                | Guard::NotOverdue
                 | Guard::FeeSettled(_) => true,
             };
             if !fits {

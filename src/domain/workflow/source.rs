@@ -164,7 +164,7 @@ const CONSEQUENCES: [(&str, Consequence); 2] =
     [("refuse", Consequence::Refuse), ("ask", Consequence::Ask)];
 
 /// The names of every guard, for advice.
-const GUARDS: [&str; 22] = [
+const GUARDS: [&str; 23] = [
     "formComplete",
     "ageAtLeast",
     "citizenshipNotIn",
@@ -186,6 +186,7 @@ const GUARDS: [&str; 22] = [
     "answersIncomplete",
     "extended",
     "notExtended",
+    "notOverdue",
     "deadlinePassed",
 ];
 
@@ -825,6 +826,7 @@ fn guard<'t>(r: &mut Reading<'t>, value: &Value<'t>, names: &Names) -> Option<Gu
         ("answersIncomplete", None) => Some(Guard::AnswersIncomplete),
         ("extended", None) => Some(Guard::Extended),
         ("notExtended", None) => Some(Guard::NotExtended),
+        ("notOverdue", None) => Some(Guard::NotOverdue),
         ("deadlinePassed", None) => Some(Guard::DeadlinePassed),
         ("ageAtLeast", Some(years)) => r.number(years, name).map(Guard::AgeAtLeast),
         ("withinDaysOfEntryOrFined", Some(days)) => {

@@ -226,6 +226,13 @@ fn holds(
             );
             Some(Blocked::new(guard, detail))
         }
+        Guard::NotOverdue => {
+            let due = application.due_on.filter(|due| *due < today)?;
+            let detail = format!(
+                "The term ended on {due}, and the applicant is told so; what is late stays late. Decide as soon as you can."
+            );
+            Some(Blocked::new(guard, detail))
+        }
         Guard::DeadlinePassed => {
             let passed = context.definition.state(&application.state).is_some_and(|state| {
                 state
