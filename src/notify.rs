@@ -12,7 +12,8 @@ mod texts;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 use fluent_bundle::FluentArgs;
 use uuid::Uuid;
 
@@ -37,6 +38,8 @@ pub struct Case {
     pub definition: Arc<Definition>,
     /// The title of its unit.
     pub unit_title: String,
+    /// The unit's time zone: where its days begin.
+    pub time_zone: Tz,
 }
 
 /// A message ready to be sent.
@@ -142,14 +145,17 @@ impl Composer {
         let application = &case.application;
         let language = self.texts.language(language);
         let to = EmailAddress::parse(address).map_err(|_| NoEmail::NoAddress)?;
+        let today = at.with_timezone(&case.time_zone).date_naive();
         let mut args = reference(application);
         let (subject, body) = match (alert, application.due_on) {
             _ if application.phase == Phase::Closed => return Err(NoEmail::Overtaken),
-            (Alert::DueSoon, Some(due)) if application.decision.is_none() => {
+            (Alert::DueSoon, Some(due)) if application.decision.is_none() && due >= today => {
                 args.set("due", language.date(due)?);
                 ("alert-due-soon-subject", "alert-due-soon-body")
             }
-            (Alert::Overdue, _) if application.escalated_at.is_some() => {
+            (Alert::Overdue, due)
+                if application.escalated_at.is_some() || is_broken(application, due) =>
+            {
                 ("alert-overdue-subject", "alert-overdue-body")
             }
             _ => return Err(NoEmail::Overtaken),
@@ -182,6 +188,12 @@ impl Composer {
         let lines = ["about", "office", "status"].map(|key| language.text(key, &args));
         Ok(lines.into_iter().collect::<Result<Vec<_>>>()?.join("\n"))
     }
+}
+
+/// Tells whether the date that was not kept is still the one promised, and the decision awaited.
+fn is_broken(application: &Application, due_on: Option<NaiveDate>) -> bool {
+    let told = application.clock.as_ref().and_then(|clock| clock.told);
+    application.phase == Phase::Checks && due_on.is_some() && told == due_on
 }
 
 /// Gives the key of the subject, and the paragraphs that say what happened.

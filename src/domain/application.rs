@@ -573,7 +573,12 @@ impl Application {
                 permit.status = PermitStatus::InForce;
                 permit.closed_on = None;
             }
-            Change::Escalated => self.escalated_at = Some(event.at),
+            Change::Escalated { broken } => {
+                self.escalated_at = Some(event.at);
+                if let (Some(broken), Some(clock)) = (broken, &mut self.clock) {
+                    clock.told = Some(*broken);
+                }
+            }
             Change::Warned => self.warned_at = Some(event.at),
             Change::Reminded => self.reminded_at = Some(event.at),
             Change::Expedited { expedited } => self.expedited = Some(expedited.clone()),

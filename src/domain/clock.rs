@@ -32,6 +32,9 @@ pub struct StatutoryClock {
     /// The working days of the term that were used up when it stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<u32>,
+    /// The date that the senior officer was told was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<NaiveDate>,
 }
 
 /// Holds by how much a term was made longer, and why.
@@ -176,6 +179,7 @@ impl StatutoryClock {
             stopped_on: None,
             extension: None,
             used: None,
+            told: None,
         }
     }
 

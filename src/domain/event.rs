@@ -186,7 +186,11 @@ pub enum Change {
     /// The permit is in force again.
     PermitReinstated,
     /// The senior officer was told that a deadline has passed.
-    Escalated,
+    Escalated {
+        /// The statutory date, where it was not kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        broken: Option<NaiveDate>,
+    },
     /// The office was told that the statutory date comes near.
     Warned,
     /// The applicant was reminded of what is awaited from him.

@@ -118,6 +118,7 @@ fn case(language: &str) -> Case {
         application,
         definition: Arc::new(definition),
         unit_title: "Миграционный центр".to_owned(),
+        time_zone: chrono_tz::Europe::Moscow,
     }
 }
 

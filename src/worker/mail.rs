@@ -52,6 +52,7 @@ impl CaseSource for StoredCases {
             Ok(Case {
                 definition: Arc::new(definition.clone()),
                 unit_title: loaded.unit.title,
+                time_zone: loaded.unit.time_zone,
                 application: loaded.application,
             })
         }

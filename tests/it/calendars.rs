@@ -477,12 +477,15 @@ async fn whom_the_office_was_told_of_it_is_not_told_of_again_unless_the_day_is_s
     office.redate().await;
     assert_eq!(office.due(id).await, Some(day("2026-03-25")));
     assert_eq!(office.timers(id).await, [], "it is late all the same");
+    let told = |application: &Application| application.clock.as_ref().unwrap().told;
+    assert_eq!(told(&office.now(id).await.application), Some(day("2026-03-25")));
     office.load(&calendar(&["2026-03-19", "2026-03-20", "2026-03-23", "2026-03-24"], &[])).await;
     office.redate().await;
     assert_eq!(office.due(id).await, Some(day("2026-03-30")));
     let waiting = office.timers(id).await;
-    let later = at("2026-03-31T00:00:00+03:00");
-    assert_eq!(waiting, [("escalate".to_owned(), later)]);
+    // Two working days are left of the new date: of that nobody was warned yet.
+    let (warn, later) = (at("2026-03-26T00:00:00+03:00"), at("2026-03-31T00:00:00+03:00"));
+    assert_eq!(waiting, [("escalate".to_owned(), later), ("warn".to_owned(), warn)]);
 }
 
 #[tokio::test]

@@ -600,7 +600,12 @@ fn case(email: &str) -> Case {
         "permit": {"term": {"months": 12}, "duties": [], "line": 1}, "states": [], "transitions": []
     }))
     .unwrap();
-    Case { application, definition: Arc::new(definition), unit_title: "Moscow".to_owned() }
+    Case {
+        application,
+        definition: Arc::new(definition),
+        unit_title: "Moscow".to_owned(),
+        time_zone: chrono_tz::Europe::Moscow,
+    }
 }
 
 /// Speaks as much SMTP (RFC 5321) as a delivery needs; refuses the recipient `nobody`.

@@ -14,7 +14,7 @@ use propusk::domain::workflow::definition::CommandName;
 use propusk::storage::audit::history;
 use uuid::Uuid;
 
-use crate::support::cases::{Bench, Case, commands, grounds, late, user};
+use crate::support::cases::{Bench, Case, commands, grounds, user};
 use crate::support::office::{Office, finding, render};
 use crate::support::walk::Walk;
 
@@ -136,7 +136,7 @@ fn allowed(case: &Case<'_>, actors: &[Actor]) -> Vec<propusk::domain::workflow::
             && case.application.version < 30
         {
             let mut later = case.clone();
-            later.now += late(name);
+            later.now = case.when_due(name);
             steps.extend(later.decide(&command, &Actor::Timer));
         }
     }

@@ -216,3 +216,60 @@ fn ask() -> Value {
         "subject": "Fingerprints", "reason": "unreadable", "dueOn": "2026-03-30" }] })
 }
 
+#[actix_web::test]
+async fn that_a_date_was_broken_is_told_once_and_nobody_is_warned_of_it_afterwards() {
+    let app = TestApp::spawn().await;
+    let case = app.checking(MIGRANT).await;
+    app.drain().await;
+    app.morning_of("2026-03-13");
+    app.drain().await;
+    app.morning_of("2026-03-18");
+    app.drain().await;
+    let told = app.alerts().await;
+    let kinds =
+        |told: &[(String, String)], kind: &str| told.iter().filter(|one| one.0 == kind).count();
+    assert_eq!((kinds(&told, "dueSoon"), kinds(&told, "overdue")), (2, 2), "{told:?}");
+    assert_eq!(app.see(&case.id).await["escalatedAt"], json!(app.now()));
+
+    // The applicant is asked and answers: the same date is as late as before.
+    app.command(OFFICER, &case.id, ask()).await.expect(200);
+    app.drain().await;
+    app.morning_of("2026-03-20");
+    let answer = json!({ "command": "answerInformation",
+        "answers": [{ "item": 1, "text": "done" }] });
+    app.command(MIGRANT, &case.id, answer).await.expect(200);
+    app.drain().await;
+    assert_eq!(app.alerts().await, told);
+    // So is what was refused and undone.
+    let refuse = json!({ "command": "refuse", "grounds": ["G04"], "reason": "Forged." });
+    app.command(OTHER_OFFICER, &case.id, refuse).await.expect(200);
+    let undo = json!({ "command": "undo", "reason": "Meant for a namesake." });
+    app.command(SENIOR, &case.id, undo).await.expect(200);
+    app.drain().await;
+    assert_eq!(app.alerts().await, told);
+    assert_eq!(app.see(&case.id).await["overdue"], true);
+    app.agreed(&case.id).await;
+}
+
+#[actix_web::test]
+async fn who_comes_after_the_date_is_told_that_it_is_past_and_not_that_it_is_near() {
+    let app = TestApp::spawn().await;
+    app.checking(MIGRANT).await;
+    // Nobody ran the timer until the date was past.
+    app.morning_of("2026-03-18");
+    app.drain().await;
+    let told = app.alerts().await;
+    assert!(!told.is_empty() && told.iter().all(|(what, _)| what == "overdue"), "{told:?}");
+
+    // An event that told the office before its mail went out does not keep the mail back.
+    let case = app.checking(MIGRANT).await;
+    let due: NaiveDate = app.see(&case.id).await["dueOn"].as_str().unwrap().parse().unwrap();
+    app.morning_of(&(due + chrono::Days::new(1)).to_string());
+    let escalate = propusk::domain::workflow::definition::CommandName::Escalate;
+    app.app.casework.deadline(case.id.parse().unwrap(), escalate).await.unwrap();
+    let ask = json!({ "command": "requestInformation", "items": [{ "kind": "visit",
+        "subject": "Fingerprints", "reason": "unreadable", "dueOn": "2026-04-20" }] });
+    app.command(OFFICER, &case.id, ask).await.expect(200);
+    app.drain().await;
+    assert_eq!(app.alerts().await.len(), 2 * told.len());
+}

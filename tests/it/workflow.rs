@@ -182,7 +182,7 @@ fn ask_all(
         }
         if TIMER.contains(&command.name()) {
             let mut later = case.clone();
-            later.now += late(command.name());
+            later.now = case.when_due(command.name());
             answers.push(("timer after the deadline", later.decide(&command, &Actor::Timer)));
         }
         tell(&label, command.name(), &answers);

@@ -161,6 +161,13 @@ impl Case<'_> {
         self.context().today()
     }
 
+    /// When a command of the timer is due: a warning on the last day of the term, anything else long after it.
+    pub fn when_due(&self, command: CommandName) -> DateTime<Utc> {
+        let due = self.application.due_on.filter(|_| command == CommandName::Warn);
+        let noon = due.and_then(|due| due.and_hms_opt(9, 0, 0)).map(|noon| noon.and_utc());
+        noon.filter(|noon| *noon > self.now).unwrap_or(self.now + late(command))
+    }
+
     pub fn decide(&self, command: &Command, actor: &Actor) -> Result<Step, Rejection> {
         decide(&self.application, command, actor, &self.context())
     }
@@ -229,7 +236,7 @@ impl Case<'_> {
             Party::Payments | Party::Officer | Party::SeniorOfficer => giver(transition.command),
         };
         if party == Party::Timer {
-            self.now += late(transition.command);
+            self.now = self.when_due(transition.command);
         }
         let command = commands(&self.application, self.definition, self.today())
             .into_iter()

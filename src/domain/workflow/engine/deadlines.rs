@@ -127,6 +127,20 @@ pub fn timers(
     Ok(jobs)
 }
 
+/// Tells whether a deadline of the statutory term has nothing to say any more: no warning comes after the date itself,
+/// and that it was broken is told once.
+pub(super) fn is_spent(application: &Application, deadline: &Deadline, today: NaiveDate) -> bool {
+    let broken = application.due_on.filter(|due| *due < today);
+    match (deadline.command, deadline.basis) {
+        (CommandName::Warn, DeadlineBasis::BeforeClockDue(_)) => broken.is_some(),
+        (CommandName::Escalate, DeadlineBasis::ClockDue) => {
+            let told = application.clock.as_ref().and_then(|clock| clock.told);
+            broken.is_some() && told == broken
+        }
+        _ => false,
+    }
+}
+
 /// Gives the timer jobs of the state the application is in.
 pub(super) fn schedule(
     application: &Application,
@@ -134,8 +148,16 @@ pub(super) fn schedule(
 ) -> Result<Vec<Scheduled>, Rejection> {
     let Some(state) = context.definition.state(&application.state) else { return Ok(Vec::new()) };
     let bases = bases(application, context);
-    timers(application.id, state, bases, &context.rules.calendar, context.unit.time_zone)
-        .map_err(|missing| Rejection::RuleMissing(missing.to_string()))
+    let mut jobs =
+        timers(application.id, state, bases, &context.rules.calendar, context.unit.time_zone)
+            .map_err(|missing| Rejection::RuleMissing(missing.to_string()))?;
+    let today = context.today();
+    for spent in state.deadlines.iter().filter(|one| is_spent(application, one, today)) {
+        jobs.retain(|scheduled| {
+            !matches!(&scheduled.job, Job::Timer { command, .. } if *command == spent.command)
+        });
+    }
+    Ok(jobs)
 }
 
 /// Gives the keys of the timer jobs of the state the application is in.

@@ -23,7 +23,7 @@ use crate::domain::ground::Grounds;
 use crate::domain::permit::{Permit, PermitNumber, PermitStatus, add_months};
 use crate::domain::workflow::command::Command;
 use crate::domain::workflow::definition::{
-    CheckRule, CheckSource, CommandName, Consequence, Effect, PermitTerm, Transition,
+    CheckRule, CheckSource, CommandName, Consequence, Effect, PermitTerm, Phase, Transition,
 };
 
 /// The administrator's code in a UIN: the Ministry of the Interior (domain.md 9.1).
@@ -213,7 +213,9 @@ impl<'c> Draft<'_, 'c> {
             }
             Effect::Escalate => {
                 self.alerts.push(Alert::Overdue);
-                self.change(Change::Escalated)
+                let due_on = self.after.due_on.filter(|_| self.after.phase == Phase::Checks);
+                let broken = due_on.filter(|due| *due < today);
+                self.change(Change::Escalated { broken })
             }
             Effect::Notify(message) => {
                 self.messages.push(message.clone());

@@ -239,6 +239,7 @@ fn holds(
                     .deadlines
                     .iter()
                     .filter(|deadline| deadline.command == transition.command)
+                    .filter(|deadline| !deadlines::is_spent(application, deadline, today))
                     .filter_map(|deadline| {
                         deadlines::date(application, deadline, context).ok().flatten()
                     })

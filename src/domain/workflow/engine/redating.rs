@@ -73,8 +73,11 @@ pub fn redate(
         request["standardDueOn"] =
             json!({ "from": known.standard_due_on, "to": dates.standard_due_on });
     }
+    // Who was told that it is late need not be told so of the new date, where that is past as well.
+    let late = dates.due_on.filter(|due| *due < context.today());
+    let told = clock.told.map(|told| late.unwrap_or(told));
     let changes = vec![Change::ClockSet {
-        clock: clock.clone(),
+        clock: StatutoryClock { told, ..clock.clone() },
         due_on: dates.due_on,
         standard_due_on: dates.standard_due_on,
     }];
