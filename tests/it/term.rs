@@ -2,6 +2,7 @@
 
 use chrono::NaiveDate;
 use propusk::auth::{AccountChange, change_user};
+use propusk::domain::event::Change;
 use serde_json::{Value, json};
 
 use crate::support::app::{
@@ -254,12 +255,14 @@ async fn that_a_date_was_broken_is_told_once_and_nobody_is_warned_of_it_afterwar
 #[actix_web::test]
 async fn who_comes_after_the_date_is_told_that_it_is_past_and_not_that_it_is_near() {
     let app = TestApp::spawn().await;
-    app.checking(MIGRANT).await;
+    let case = app.checking(MIGRANT).await;
     // Nobody ran the timer until the date was past.
     app.morning_of("2026-03-18");
     app.drain().await;
     let told = app.alerts().await;
     assert!(!told.is_empty() && told.iter().all(|(what, _)| what == "overdue"), "{told:?}");
+    let events = app.agreed(&case.id).await;
+    assert!(!events.iter().flat_map(|event| &event.changes).any(|one| *one == Change::Warned));
 
     // An event that told the office before its mail went out does not keep the mail back.
     let case = app.checking(MIGRANT).await;
