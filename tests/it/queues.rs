@@ -319,7 +319,7 @@ async fn what_a_queue_lists_counts_measures_and_gives_out_is_the_same_after_any_
             // In turn each queue's next is taken, also when nothing is free.
             if all_queues[step / 6 % all_queues.len()].name == *name {
                 let turn = step / 6;
-                let senior = (turn + turn / all_queues.len()) % 2 == 0;
+                let senior = (turn + turn / all_queues.len()).is_multiple_of(2);
                 let who = if senior { &office.senior } else { &office.anna };
                 let ask = who.ask_with_key(&format!("next-{step}"));
                 let answer = office.casework.claim_next(&ask, "77", queue, &render).await.unwrap();
