@@ -46,7 +46,9 @@ const FORMS: [(&str, &str); 3] = [
     ("id" = Uuid, Path, description = "The application."),
     ("charge" = Uuid, Path, description = "The charge."), PurposeHeader), responses(
     (status = 200, description = "The payment order.", content(
-        (String = "image/svg+xml"), (Vec<u8> = "image/png"), (String = "text/plain")))))]
+        (String = "image/svg+xml"), (Vec<u8> = "image/png"), (String = "text/plain"))),
+    (status = 409, description = "Nothing is due on the charge."),
+    (status = 422, description = "The office had named no payee when the charge was made.")))]
 #[get("/v1/applications/{id}/charges/{charge}/qr")]
 pub async fn show_payment_order(
     app: App,
