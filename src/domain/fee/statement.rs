@@ -1,6 +1,6 @@
 //! Statements of an account, and what of them the ledger does not say.
 //!
-//! Two formats are read: camt.053 of ISO 20022 ([`camt`]) and the text exchange of 1C ([`one_c`]). A file is taken whole
+//! Two formats are read: camt.053 of ISO 20022 (`camt`) and the text exchange of 1C (`one_c`). A file is taken whole
 //! or not at all: what is cut off, does not add up or is something else is refused with its line.
 
 mod camt;
