@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod officer;
 pub mod openapi;
 pub mod page;
+pub mod papers;
 pub mod payments;
 pub mod permits;
 pub mod problem;
@@ -47,6 +48,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
     session::configure(config);
     applicant::configure(config);
     charges::configure(config);
+    papers::configure(config);
     officer::configure(config);
     payments::configure(config);
     registers::configure(config);

@@ -42,6 +42,7 @@ use crate::worker::documents::DocumentsHandler;
 use crate::worker::leaving::LeavingHandler;
 use crate::worker::mail::{MailHandler, StoredCases};
 use crate::worker::money::MoneyHandler;
+use crate::worker::papers::{PapersHandler, Press};
 use crate::worker::redate::RedateHandler;
 use crate::worker::registers::RegisterHandler;
 use crate::worker::retention::Retention;
@@ -324,6 +325,14 @@ pub fn worker(app: &App) -> Result<Worker> {
     let redate = RedateHandler::new(app.db.clone(), Arc::clone(&app.clock), app.casework.clone());
     let money = MoneyHandler::new(app.casework.clone());
     let leaving = LeavingHandler::new(app.casework.clone());
+    let papers = PapersHandler::new(Press {
+        db: app.db.clone(),
+        clock: Arc::clone(&app.clock),
+        casework: app.casework.clone(),
+        blobs: app.blobs.clone(),
+        keys: app.permit_keys.clone(),
+        public_url: app.public_url.clone(),
+    })?;
     let documents = DocumentsHandler::new(app.db.clone(), app.blobs.clone());
     let retention = Retention::new(app.db.clone(), Arc::clone(&app.clock), app.casework.clone());
     Ok(Worker::new(
@@ -337,6 +346,7 @@ pub fn worker(app: &App) -> Result<Worker> {
             registers: Arc::new(registers),
             money: Arc::new(money),
             leaving: Arc::new(leaving),
+            papers: Arc::new(papers),
             documents: Arc::new(documents),
         },
         app.wake.clone(),

@@ -14,6 +14,7 @@ pub mod form;
 pub mod ground;
 pub mod identity;
 pub mod lookup;
+pub mod paper;
 pub mod permit;
 pub mod queue;
 pub mod reference;

@@ -12,6 +12,7 @@
 //! auth → storage, domain                       api → app, for the `App` that handlers are given
 //! witness → audit                              register_sim, provider_sim → registers, for what goes over the wire
 //! permits → domain                             api → permits
+//! papers → domain, notify, qr                  worker → papers, permits
 //! webhook ← whoever signs messages or takes signed ones
 //! qr ← whoever shows a QR code
 //! ```
@@ -34,6 +35,7 @@ pub mod documents;
 pub mod domain;
 pub mod error;
 pub mod notify;
+pub mod papers;
 pub mod permits;
 pub mod provider_sim;
 pub mod qr;

@@ -8,7 +8,7 @@
 //! officer wrote, because mail is read on the way.
 
 mod mailer;
-mod texts;
+pub(crate) mod texts;
 
 use std::sync::Arc;
 

@@ -56,6 +56,18 @@ impl Qr {
         self.width
     }
 
+    /// Gives the dark modules, row by row: how far right and down each run begins, and how many modules it has.
+    pub fn runs(&self) -> impl Iterator<Item = (usize, usize, usize)> {
+        self.dark.chunks_exact(self.width).enumerate().flat_map(|(y, row)| {
+            let mut next = 0;
+            row.chunk_by(|one, other| one == other).filter_map(move |run| {
+                let x = next;
+                next += run.len();
+                (run.first() == Some(&true)).then_some((x, y, run.len()))
+            })
+        })
+    }
+
     /// Draws it: 25 mm, and the quiet zone around. The same code gives the same bytes.
     #[must_use]
     pub fn svg(&self) -> String {
@@ -68,16 +80,9 @@ impl Qr {
             tenths / 10,
             tenths % 10,
         );
-        for (y, row) in self.dark.chunks_exact(self.width).enumerate() {
-            let mut x = 0;
-            for run in row.chunk_by(|one, next| one == next) {
-                if run.first() == Some(&true) {
-                    // Writing into a text does not fail.
-                    let (x, y, n) = (x + QUIET, y + QUIET, run.len());
-                    let _ = write!(svg, "M{x} {y}h{n}v1h-{n}z");
-                }
-                x += run.len();
-            }
+        for (x, y, n) in self.runs() {
+            // Writing into a text does not fail.
+            let _ = write!(svg, "M{} {}h{n}v1h-{n}z", x + QUIET, y + QUIET);
         }
         svg.push_str("\"/></svg>\n");
         svg

@@ -14,6 +14,7 @@ pub mod jobs;
 pub mod log;
 pub mod messages;
 pub mod migrate;
+pub mod papers;
 pub mod payments;
 pub mod permits;
 pub mod queues;

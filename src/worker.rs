@@ -10,6 +10,7 @@ pub mod documents;
 pub mod leaving;
 pub mod mail;
 pub mod money;
+pub mod papers;
 mod patience;
 mod places;
 pub mod redate;
@@ -40,8 +41,16 @@ use crate::storage::{Conn, Db, accounts, applications};
 use crate::telemetry::chain;
 
 /// The kinds of jobs that this version can run, but for [`ASK`].
-const KINDS: [&str; 7] =
-    ["timer", "redate", "alert", "mail", "matchWaiting", "releaseClaims", "deleteDocuments"];
+const KINDS: [&str; 8] = [
+    "timer",
+    "redate",
+    "alert",
+    "mail",
+    "matchWaiting",
+    "releaseClaims",
+    "makePaper",
+    "deleteDocuments",
+];
 
 /// The kind of job that asks a register; it has places of its own.
 const ASK: &str = "askRegister";
@@ -106,6 +115,8 @@ pub struct Handlers {
     pub money: Arc<dyn Handler>,
     /// For [`Job::ReleaseClaims`].
     pub leaving: Arc<dyn Handler>,
+    /// For [`Job::MakePaper`].
+    pub papers: Arc<dyn Handler>,
     /// For [`Job::DeleteDocuments`].
     pub documents: Arc<dyn Handler>,
 }
@@ -120,6 +131,7 @@ impl Handlers {
             Job::AskRegister { .. } => &*self.registers,
             Job::MatchWaiting { .. } => &*self.money,
             Job::ReleaseClaims { .. } => &*self.leaving,
+            Job::MakePaper { .. } => &*self.papers,
             Job::DeleteDocuments { .. } => &*self.documents,
         }
     }

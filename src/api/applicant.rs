@@ -344,7 +344,7 @@ pub struct DocumentPath {
 /// Hand a document in
 ///
 /// Takes a PDF, JPEG or PNG of at most 10 MiB as the document of this kind, in place of an earlier one. The kinds are
-/// those of the track.
+/// those of the track. The `photo` is printed: it must be a picture of at most 16 million pixels, not a PDF.
 #[utoipa::path(tag = "applications", params(
     ("id" = Uuid, Path, description = "The application."),
     ("kind" = String, Path, description = "The document's name in the track.", max_length = 60, pattern = "^[A-Za-z0-9]+$", example = "passport"),
@@ -371,6 +371,9 @@ pub async fn attach_document(
         Error::invalid(vec![Violation::new("", "incomplete-body", "Send the whole document.")])
     })?;
     let media_type = documents::check(&bytes, &declared)?;
+    if place.kind == documents::PHOTO {
+        documents::check_photo(bytes.clone(), media_type).await?;
+    }
     let mut document = Document {
         kind: place.kind,
         digest: String::new(),

@@ -1324,7 +1324,7 @@ pub struct AccessView {
     /// When.
     pub at: DateTime<Utc>,
     /// What was read: `applicationRead`, `documentRead`, `historyRead`, `clockRead`, `receiptRead`, `permitRead`,
-    /// `queueRead`, `searchRead`, `logQueried`, `logExported`; or what was done, as the history says it, such as `claimed` or `accepted`.
+    /// `paperRead`, `queueRead`, `searchRead`, `logQueried`, `logExported`; or what was done, as the history says it, such as `claimed` or `accepted`.
     #[schema(max_length = 40, example = "applicationRead")]
     pub kind: String,
     /// The account that read or acted; shown to auditors.

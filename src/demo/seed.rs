@@ -21,6 +21,7 @@ use crate::app::{self, App};
 use crate::auth;
 use crate::casework::{Ask, Casework, Seen};
 use crate::clock::{Clock, FixedClock};
+use crate::documents::PHOTO;
 use crate::domain::actor::{Actor, Role};
 use crate::domain::application::{Application, Document, InformationKind};
 use crate::domain::checks::{Outcome, supported_grounds};
@@ -37,6 +38,15 @@ use crate::storage::events::PlainEvent;
 /// A document as small as one can be that the upload rules take.
 pub const PDF: &[u8] =
     b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer << /Root 1 0 R >>\n%%EOF\n";
+
+/// A photograph of nobody.
+pub const PORTRAIT: &[u8] = include_bytes!("seed/portrait.png");
+
+/// Gives what is handed in as a document of this kind, and its media type.
+#[must_use]
+pub fn document(kind: &str) -> (&'static [u8], &'static str) {
+    if kind == PHOTO { (PORTRAIT, "image/png") } else { (PDF, "application/pdf") }
+}
 
 /// Applications worked on at the same time.
 const AT_ONCE: usize = 8;
@@ -72,7 +82,7 @@ pub async fn sow(
     clock.set(start);
     let stories = story::plan(&app.casework.rules(), start, now)?;
     let cast = Cast::gather(app, &stories).await?;
-    let digest = app.blobs.put(PDF).await?;
+    let digests = [app.blobs.put(PDF).await?, app.blobs.put(PORTRAIT).await?];
     let mut cases = Vec::new();
     let mut days: BTreeMap<_, BTreeMap<usize, Vec<Step>>> = BTreeMap::new();
     for (number, story) in stories.iter().enumerate() {
@@ -80,7 +90,7 @@ pub async fn sow(
             let day = days.entry(local(step.at)).or_default();
             day.entry(number).or_default().push(*step);
         }
-        cases.push(Case::new(app, story, number, &digest));
+        cases.push(Case::new(app, story, number, &digests));
     }
     let worker = app::worker(app)?;
     let mut month = String::new();
@@ -237,7 +247,8 @@ async fn add(
 struct Case<'a> {
     number: usize,
     story: &'a Story,
-    digest: &'a str,
+    /// Of what is handed in: papers, and the photograph.
+    digests: &'a [String; 2],
     clock: Arc<FixedClock>,
     casework: Casework,
     /// As the last step left it.
@@ -245,7 +256,7 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    fn new(app: &App, story: &'a Story, number: usize, digest: &'a str) -> Self {
+    fn new(app: &App, story: &'a Story, number: usize, digests: &'a [String; 2]) -> Self {
         let clock = Arc::new(FixedClock::new(DateTime::UNIX_EPOCH, 2026 + number as u64));
         let shared: Arc<dyn Clock> = clock.clone();
         let casework = Casework::new(
@@ -255,7 +266,7 @@ impl<'a> Case<'a> {
             TimeDelta::minutes(30),
             Arc::new(|| ()),
         );
-        Self { number, story, digest, clock, casework, seen: Mutex::default() }
+        Self { number, story, digests, clock, casework, seen: Mutex::default() }
     }
 
     fn application(&self) -> Result<Application> {
@@ -294,11 +305,12 @@ impl<'a> Case<'a> {
             Act::Open => return Ok(()),
             Act::Attach => {
                 for kind in self.required_documents(&application) {
+                    let (bytes, media_type) = document(&kind);
                     let document = Document {
+                        digest: self.digests[usize::from(kind == PHOTO)].clone(),
                         kind,
-                        digest: self.digest.to_owned(),
-                        size: PDF.len() as u64,
-                        media_type: "application/pdf".to_owned(),
+                        size: bytes.len() as u64,
+                        media_type: media_type.to_owned(),
                         attached_at: step.at,
                     };
                     self.casework.attach(&applicant, application.id, &document, &keep).await?;

@@ -196,10 +196,10 @@ impl Walk<'_> {
 
     async fn upload(&mut self, who: &'static str, kind: &str, what: &str) -> Result<()> {
         let path = format!("/v1/applications/{}/documents/{kind}", self.text("id"));
-        let fields =
-            vec![("Content-Type", "application/pdf".to_owned()), ("If-Match", self.etag.clone())];
-        let answer = self.send(Some(who), "PUT", &path, fields, seed::PDF.to_vec()).await?;
-        let body = format!("({} bytes of PDF)", seed::PDF.len());
+        let (bytes, media_type) = seed::document(kind);
+        let fields = vec![("Content-Type", media_type.to_owned()), ("If-Match", self.etag.clone())];
+        let answer = self.send(Some(who), "PUT", &path, fields, bytes.to_vec()).await?;
+        let body = format!("({} bytes of {media_type})", bytes.len());
         self.step(who, what, &format!("PUT {path}"), &body, answer, 200).await
     }
 

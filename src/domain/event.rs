@@ -16,6 +16,7 @@ use super::checks::{Check, Finding, Override};
 use super::clock::StatutoryClock;
 use super::fee::{Charge, ChargeStatus, Money};
 use super::form::{FieldChange, Form};
+use super::paper::PaperKind;
 use super::permit::{Permit, PermitStatus};
 use super::reference::Reference;
 use super::workflow::definition::{CommandName, Phase};
@@ -485,6 +486,15 @@ pub enum Job {
         /// The register's name.
         register: String,
     },
+    /// Print a paper that an event calls for.
+    MakePaper {
+        /// The application.
+        application: Uuid,
+        /// The kind of paper.
+        paper: PaperKind,
+        /// The event: what is printed is what was so then.
+        event: Uuid,
+    },
     /// Delete the bytes of documents, unless somebody refers to them.
     DeleteDocuments {
         /// The application that was erased.
@@ -515,6 +525,7 @@ impl Job {
             Self::MatchWaiting { .. } => "matchWaiting",
             Self::ReleaseClaims { .. } => "releaseClaims",
             Self::AskRegister { .. } => "askRegister",
+            Self::MakePaper { .. } => "makePaper",
             Self::DeleteDocuments { .. } => "deleteDocuments",
         }
     }
@@ -539,6 +550,7 @@ impl Job {
             Self::AskRegister { application, check, round, .. } => {
                 format!("askRegister:{application}:{check}:{round}")
             }
+            Self::MakePaper { event, paper, .. } => format!("makePaper:{event}:{}", paper.name()),
             Self::DeleteDocuments { application, .. } => format!("deleteDocuments:{application}"),
         }
     }

@@ -7,6 +7,7 @@
 mod country;
 mod email;
 mod inn;
+mod latin;
 mod mrz;
 pub mod name;
 mod passport;
@@ -14,6 +15,7 @@ mod passport;
 pub use country::CountryCode;
 pub use email::EmailAddress;
 pub use inn::Inn;
+pub use latin::latin;
 pub use mrz::{Mrz, MrzError, Sex};
 pub use passport::PassportNumber;
 

@@ -35,8 +35,16 @@ impl Texts {
     /// # Errors
     /// [`Error::Internal`] when a file is not Fluent.
     pub fn load() -> Result<Self> {
+        Self::read(FILES)
+    }
+
+    /// Reads the wording of something else, a file for each language.
+    ///
+    /// # Errors
+    /// As [`Texts::load`].
+    pub fn read(files: [(&'static str, &str); LANGUAGES.len()]) -> Result<Self> {
         let mut bundles = BTreeMap::new();
-        for (language, source) in FILES {
+        for (language, source) in files {
             let bad = |what: String| Error::bug(format!("texts/{language}.ftl: {what}"));
             let resource = FluentResource::try_new(source.to_owned())
                 .map_err(|(_, errors)| bad(format!("{errors:?}")))?;

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::accounts::Failure;
 use super::events::{self, PlainEvent};
-use super::schema::{applications as a, permits as p, units as u};
+use super::schema::{applications as a, papers, permits as p, units as u};
 use super::{jobs, query_failed};
 use crate::domain::event::{Job, Scheduled};
 use crate::domain::rules::retention::Outcome;
@@ -201,7 +201,7 @@ struct Gone {
 /// was and whether bytes of documents are left to delete.
 ///
 /// The applications are locked, in the order of their ids, before `decide` sees them. Of each, the data goes first, then
-/// its event comes, so that the event's own content stays, and a job for the documents that belong to nobody else. Where
+/// its event comes, so that the event's own content stays, and a job for the documents that belong to nobody else and for the papers. Where
 /// money was received for it that matched nothing, those events lose their content too, and the event names them as
 /// `receipts`.
 ///
@@ -239,6 +239,12 @@ async fn erase_one(
     conn: &mut AsyncPgConnection,
     Order { application, basis, event }: &Order,
 ) -> Result<bool, diesel::result::Error> {
+    // The rows go with the application: see the trigger `what_is_erased_has_no_papers`.
+    let printed: Vec<String> = papers::table
+        .filter(papers::application_id.eq(application))
+        .select(papers::digest)
+        .load(conn)
+        .await?;
     let gone: Vec<Gone> = diesel::sql_query("SELECT * FROM erase_application($1, $2, $3)")
         .bind::<SqlUuid, _>(application)
         .bind::<Timestamptz, _>(event.at())
@@ -252,7 +258,8 @@ async fn erase_one(
         event = event.adding("receipts", json!(receipts));
     }
     events::insert(conn, &event).await?;
-    let digests: Vec<String> = gone.into_iter().filter_map(|one| one.freed_digest).collect();
+    let mut digests: Vec<String> = gone.into_iter().filter_map(|one| one.freed_digest).collect();
+    digests.extend(printed);
     if digests.is_empty() {
         return Ok(false);
     }
@@ -261,14 +268,16 @@ async fn erase_one(
     Ok(true)
 }
 
-/// Tells whether an application refers to a document by its digest.
+/// Tells whether an application, or a paper of one, refers to bytes by their digest.
 ///
 /// # Errors
 /// [`Error::Internal`] when the database fails.
 pub async fn is_referred_to(conn: &mut AsyncPgConnection, digest: &str) -> Result<bool> {
     let document = json!([{ "digest": digest }]);
     let holds = sql::<Bool>("documents @> ").bind::<Jsonb, _>(document);
-    diesel::select(diesel::dsl::exists(a::table.filter(holds)))
+    let handed_in = diesel::dsl::exists(a::table.filter(holds));
+    let printed = diesel::dsl::exists(papers::table.filter(papers::digest.eq(digest)));
+    diesel::select(handed_in.or(printed))
         .get_result(conn)
         .await
         .map_err(|error| query_failed("erasure::is_referred_to", error))

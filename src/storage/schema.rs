@@ -216,6 +216,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// Papers that were printed.
+    papers (application_id, event_seq, kind) {
+        application_id -> Uuid, event_seq -> Integer, kind -> Text, event_id -> Uuid, digest -> Text,
+        bytes -> BigInt, made_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(accounts -> units (unit_code));
 diesel::joinable!(sessions -> accounts (account_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));

@@ -22,21 +22,21 @@ impl DocumentsHandler {
     pub fn new(db: Db, blobs: BlobStore) -> Self {
         Self { db, blobs }
     }
+}
 
-    /// Deletes what nobody refers to: somebody else may have handed the same bytes in since.
-    async fn delete(&self, digest: &str) -> Result<()> {
-        // Looked at once it is out of the way: see BlobStore::set_aside.
-        let Some(aside) = self.blobs.set_aside(digest).await? else { return Ok(()) };
-        match self.is_referred_to(digest).await {
-            Ok(false) => aside.remove().await,
-            Ok(true) => aside.put_back().await,
-            Err(error) => aside.put_back().await.and(Err(error)),
-        }
+/// Deletes what nobody refers to: somebody else may have handed the same bytes in since.
+pub(super) async fn delete(db: &Db, blobs: &BlobStore, digest: &str) -> Result<()> {
+    // Looked at once it is out of the way: see BlobStore::set_aside.
+    let Some(aside) = blobs.set_aside(digest).await? else { return Ok(()) };
+    match is_referred_to(db, digest).await {
+        Ok(false) => aside.remove().await,
+        Ok(true) => aside.put_back().await,
+        Err(error) => aside.put_back().await.and(Err(error)),
     }
+}
 
-    async fn is_referred_to(&self, digest: &str) -> Result<bool> {
-        erasure::is_referred_to(&mut *self.db.conn().await?, digest).await
-    }
+async fn is_referred_to(db: &Db, digest: &str) -> Result<bool> {
+    erasure::is_referred_to(&mut *db.conn().await?, digest).await
 }
 
 impl Handler for DocumentsHandler {
@@ -46,7 +46,7 @@ impl Handler for DocumentsHandler {
                 return Outcome::Fail("no job to delete documents".to_owned());
             };
             for digest in digests {
-                if let Err(error) = self.delete(digest).await {
+                if let Err(error) = delete(&self.db, &self.blobs, digest).await {
                     return Outcome::Retry(chain(&error));
                 }
             }

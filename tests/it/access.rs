@@ -67,6 +67,8 @@ const TABLE: &[(&str, Option<&[Person]>)] = &[
     ("list_history", READERS),
     ("list_own_accesses", APPLICANTS),
     ("show_clock", READERS),
+    ("list_papers", READERS),
+    ("show_paper", READERS),
     ("show_receipt", READERS),
     ("show_payment_order", READERS),
     ("give_command", COUNTER),
@@ -171,6 +173,9 @@ impl World {
         let opened = "SELECT application_id::text, id::text FROM events WHERE seq = 1";
         let rows = app.sql().await.query(opened, &[]).await.unwrap();
         let openings = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let printed = "INSERT INTO papers SELECT id, 1, 'permit', id, $1, 1, now() FROM applications";
+        let digest = app.app.blobs.put(PDF).await.unwrap();
+        app.sql().await.execute(printed, &[&digest]).await.unwrap();
         Self { app, permit, employers_permit, number, openings }
     }
 
@@ -256,6 +261,7 @@ impl World {
             .replace("{payment}", &case.id)
             .replace("{charge}", &case.reference)
             .replace("{register}", "borderCrossings")
+            .replace("{paper}", "permit-1")
             .replace(
                 "{queue}",
                 match operation.id.as_str() {

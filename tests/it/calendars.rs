@@ -124,6 +124,7 @@ impl Office {
             registers: Arc::clone(&idle),
             money: Arc::clone(&idle),
             leaving: Arc::clone(&idle),
+            papers: Arc::clone(&idle),
             documents: idle,
         };
         Worker::new(db, clock, handlers, Wake::default(), WorkerOptions::default())

@@ -202,8 +202,8 @@ async fn tell_of_payment(app: &TestApp, uin: &Value, kopecks: &Value, payer: &st
 async fn whole_life(app: &TestApp) -> Case {
     let case = app.open(MIGRANT, "patent", own_form(app)).await;
     app.attach_all(&case, "patent").await;
-    hand_in(app, &case, "photo", &paper("an earlier paper of his")).await;
-    hand_in(app, &case, "photo", &paper("a paper of his")).await;
+    hand_in(app, &case, "fineReceipt", &paper("an earlier paper of his")).await;
+    hand_in(app, &case, "fineReceipt", &paper("a paper of his")).await;
     hand_in(app, &case, "passport", &paper("a paper that two have")).await;
     let give = async |who: Person, command: Value| {
         app.command(who, &case.id, command).await.expect(200);
@@ -294,7 +294,7 @@ async fn nothing_of_a_person_is_found_after_erasure_and_everything_of_others_is(
     let number = app.see(&case.id).await["permit"]["number"].as_str().unwrap().to_owned();
     // Somebody else, who has one paper in common with him.
     let other = app.draft(OTHER_MIGRANT, "patent").await;
-    hand_in(&app, &other, "photo", &paper("a paper that two have")).await;
+    hand_in(&app, &other, "fineReceipt", &paper("a paper that two have")).await;
     app.command(OTHER_MIGRANT, &other.id, json!({ "command": "withdraw" })).await.expect(200);
     let others = app.see(&other.id).await;
 
@@ -353,7 +353,7 @@ async fn nothing_of_a_person_is_found_after_erasure_and_everything_of_others_is(
     let after = log(&owner).await;
     // What two have is still there for the other one, as is all the rest of his.
     assert_eq!(app.see(&other.id).await, others);
-    let photo = format!("/v1/applications/{}/documents/photo", other.id);
+    let photo = format!("/v1/applications/{}/documents/fineReceipt", other.id);
     let bytes = app.get(&photo).by(OTHER_MIGRANT).send().await.expect(200).body;
     assert_eq!(bytes, paper("a paper that two have"));
     assert_eq!(texts().await, numbers);
@@ -400,7 +400,7 @@ async fn nothing_of_a_person_is_found_after_erasure_and_everything_of_others_is(
 /// What each side of the counter gets to see of an application that was erased.
 async fn is_seen_by_nobody(app: &TestApp, case: &Case, number: &str) {
     for who in [MIGRANT, OFFICER, SENIOR, AUDITOR] {
-        for below in ["", "/history", "/clock", "/documents/photo"] {
+        for below in ["", "/history", "/clock", "/documents/fineReceipt"] {
             let reply = app.get(&case.path(below)).by(who).send().await.expect(404);
             reply.problem("not-found");
         }
@@ -682,17 +682,17 @@ async fn two_who_are_erased_at_once_do_not_leave_their_common_document_to_one_an
 async fn a_document_that_somebody_else_hands_in_before_it_is_deleted_stays() {
     let app = TestApp::spawn().await;
     let case = app.draft(MIGRANT, "patent").await;
-    hand_in(&app, &case, "photo", &paper("shared")).await;
+    hand_in(&app, &case, "fineReceipt", &paper("shared")).await;
     app.command(MIGRANT, &case.id, json!({ "command": "withdraw" })).await.expect(200);
     app.advance(TimeDelta::days(400));
     let id = case.id.parse().unwrap();
     app.app.casework.erase(Whose::Application(id), REQUEST).await.unwrap();
 
     let other = app.open(OTHER_MIGRANT, "patent", json!({})).await;
-    hand_in(&app, &other, "photo", &paper("shared")).await;
+    hand_in(&app, &other, "fineReceipt", &paper("shared")).await;
     let done = app::worker(&app.app).unwrap().drain().await.unwrap();
     assert!(done.done.contains(&format!("deleteDocuments:{id}")), "{done:?}");
-    let photo = other.path("/documents/photo");
+    let photo = other.path("/documents/fineReceipt");
     let bytes = app.get(&photo).by(OTHER_MIGRANT).send().await.expect(200).body;
     assert_eq!(bytes, paper("shared"));
     // The ones that only he had are gone.
@@ -1054,6 +1054,7 @@ async fn the_worker_goes_round_at_its_start_and_once_a_day_and_the_log_gets_its_
         registers: Arc::clone(&idle),
         money: Arc::clone(&idle),
         leaving: Arc::clone(&idle),
+        papers: Arc::clone(&idle),
         documents: idle,
     };
     let wake = Wake::default();

@@ -22,6 +22,7 @@ mod money;
 mod openapi;
 mod outbox;
 mod outsider;
+mod papers;
 mod permits;
 mod platform;
 mod queues;

@@ -112,6 +112,7 @@ impl Outbox {
             registers: Arc::new(Does(|_| async { Outcome::Done })),
             money: Arc::new(Does(|_| async { Outcome::Done })),
             leaving: Arc::new(Does(|_| async { Outcome::Done })),
+            papers: Arc::new(Does(|_| async { Outcome::Done })),
             documents: Arc::new(Does(|_| async { Outcome::Done })),
         }
     }
@@ -186,6 +187,7 @@ where
         registers: handler.clone(),
         money: handler.clone(),
         leaving: handler.clone(),
+        papers: handler.clone(),
         documents: handler,
     }
 }
@@ -493,6 +495,7 @@ fn office_worker(office: &Office, mail: &Path) -> Worker {
         registers: Arc::new(Does(|_| async { Outcome::Done })),
         money: Arc::new(Does(|_| async { Outcome::Done })),
         leaving: Arc::new(Does(|_| async { Outcome::Done })),
+        papers: Arc::new(Does(|_| async { Outcome::Done })),
         documents: Arc::new(Does(|_| async { Outcome::Done })),
     };
     let (db, clock) = (office.db.clone(), office.clock.clone());

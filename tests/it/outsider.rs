@@ -552,7 +552,7 @@ async fn his(app: &TestApp) -> Case {
         json!({ "email": "firdavs.unique@example.org", "phone": "+79035551234", "language": "ru" });
     let case = app.open(MIGRANT, "patent", form).await;
     app.attach_all(&case, "patent").await;
-    hand_in(app, &case, "photo", "a paper of his").await;
+    hand_in(app, &case, "fineReceipt", "a paper of his").await;
     give(app, &case, MIGRANT, json!({ "command": "submit" })).await;
     let owed = app.owed(&case.id).await;
     let payment = json!({
@@ -592,7 +592,7 @@ async fn hers(app: &TestApp) -> Case {
     form["entry"]["migrationCard"] = json!("4411 9988776");
     form["contact"]["email"] = json!("zulaykho.unique@example.org");
     let case = app.draft_with(OTHER_MIGRANT, "patent", form).await;
-    hand_in(app, &case, "photo", "a paper of hers").await;
+    hand_in(app, &case, "fineReceipt", "a paper of hers").await;
     give(app, &case, OTHER_MIGRANT, json!({ "command": "submit" })).await;
     app.pay(&case.id).await;
     give(app, &case, OFFICER, json!({ "command": "accept" })).await;
@@ -608,10 +608,10 @@ async fn hers(app: &TestApp) -> Case {
 
 /// Reads by the office and by auditors: events as well, of which each has a leaf.
 async fn is_read(app: &TestApp, case: &Case) {
-    for below in ["", "/history", "/documents/photo"] {
+    for below in ["", "/history", "/documents/fineReceipt"] {
         app.get(&case.path(below)).by(AUDITOR).send().await.expect(200);
     }
-    for below in ["", "/documents/photo"] {
+    for below in ["", "/documents/fineReceipt"] {
         let call = app.get(&case.path(below)).by(OFFICER);
         call.header("access-purpose", "casework").send().await.expect(200);
     }

@@ -412,7 +412,7 @@ async fn a_change_names_the_version_it_was_decided_on() {
         [
             app.post(&case.path("/commands")).by(MIGRANT).key(&fresh().to_string()).json(&body),
             app.put(&case.path("/form")).by(MIGRANT).json(&form),
-            app.put(&case.path("/documents/photo")).by(MIGRANT).body("application/pdf", PDF),
+            app.put(&case.path("/documents/registration")).by(MIGRANT).body("application/pdf", PDF),
         ]
     };
     let written = app.written().await;
@@ -680,15 +680,18 @@ async fn documents_are_what_they_say_and_wanted() {
         ("application/pdf", b"GIF89a\x01\0\x01\0".as_slice()),
         ("application/pdf", b"hello"),
     ] {
-        let reply = put("photo", media_type, body.to_vec()).await.expect(415);
+        let reply = put("registration", media_type, body.to_vec()).await.expect(415);
         reply.problem("unsupported-media-type");
     }
     for body in [&PDF[..PDF.len() - 6], b"".as_slice(), b"%PDF-1.7 /JavaScript %%EOF"] {
-        put("photo", "application/pdf", body.to_vec()).await.expect(422).problem("rule-refused");
+        put("registration", "application/pdf", body.to_vec())
+            .await
+            .expect(422)
+            .problem("rule-refused");
     }
     let mut large = PDF.to_vec();
     large.splice(9..9, vec![b' '; 10 * 1024 * 1024]);
-    let problem = put("photo", "application/pdf", large).await.expect(413);
+    let problem = put("registration", "application/pdf", large).await.expect(413);
     assert_eq!(problem.problem("payload-too-large")["limitBytes"], 10 * 1024 * 1024);
     let problem = put("selfie", "application/pdf", PDF.to_vec()).await.expect(422);
     let problem = problem.problem("rule-refused");
@@ -696,18 +699,22 @@ async fn documents_are_what_they_say_and_wanted() {
     assert_eq!(app.written().await, before);
 
     // A later one takes the earlier one's place.
-    put("photo", "application/pdf", PDF.to_vec()).await.expect(200);
+    put("registration", "application/pdf", PDF.to_vec()).await.expect(200);
     let newer = [PDF, b"% newer\n%%EOF\n"].concat();
-    let call = app.put(&case.path("/documents/photo")).by(MIGRANT).if_match(version + 1);
+    let call = app.put(&case.path("/documents/registration")).by(MIGRANT).if_match(version + 1);
     let taken = call.body("application/pdf", newer.clone()).send().await.expect(200).json();
     assert_eq!(taken["documents"].as_array().unwrap().len(), 1);
     // The office does not see a draft yet.
-    app.get(&case.path("/documents/photo")).by(OFFICER).send().await.expect(404);
+    app.get(&case.path("/documents/registration")).by(OFFICER).send().await.expect(404);
     for reader in [MIGRANT, AUDITOR] {
-        let read = app.get(&case.path("/documents/photo")).by(reader).send().await.expect(200);
+        let read =
+            app.get(&case.path("/documents/registration")).by(reader).send().await.expect(200);
         assert_eq!(read.body, newer);
         assert_eq!(read.header("content-type"), Some("application/pdf"));
-        assert_eq!(read.header("content-disposition"), Some("attachment; filename=\"photo\""));
+        assert_eq!(
+            read.header("content-disposition"),
+            Some("attachment; filename=\"registration\"")
+        );
         assert_eq!(read.header("cache-control"), Some("no-store"));
     }
     app.get(&case.path("/documents/passport")).by(MIGRANT).send().await.expect(404);

@@ -24,6 +24,17 @@ use super::app::{
 /// The smallest document that is taken.
 pub const PDF: &[u8] = b"%PDF-1.7\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer <<>>\n%%EOF\n";
 
+/// A photograph of nobody: light above, dark below.
+pub fn portrait() -> Vec<u8> {
+    let (width, height) = (90, 120);
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    let pixels: Vec<u8> = (0..width * height).map(|at| 230 - (at / width) as u8).collect();
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+    bytes
+}
+
 /// Day of birth of everybody who applies.
 pub const BIRTH_DATE: &str = "1990-05-17";
 
@@ -138,10 +149,14 @@ impl TestApp {
     /// Hands in one document.
     pub async fn attach(&self, case: &Case, kind: &str) -> Reply {
         let version = self.version(&case.id).await;
+        let (media_type, bytes) = match kind {
+            "photo" => ("image/png", portrait()),
+            _ => ("application/pdf", PDF.to_vec()),
+        };
         self.put(&case.path(&format!("/documents/{kind}")))
             .by(case.applicant)
             .if_match(version)
-            .body("application/pdf", PDF)
+            .body(media_type, bytes)
             .send()
             .await
     }

@@ -20,6 +20,7 @@ use crate::domain::event::{Act, Alert, Change, Event, Job, Scheduled};
 use crate::domain::fee::ledger::{Acknowledgement, ChangeStatus};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Payment, Uin};
 use crate::domain::ground::Grounds;
+use crate::domain::paper::PaperKind;
 use crate::domain::permit::{Permit, PermitNumber, PermitStatus, add_months};
 use crate::domain::workflow::command::Command;
 use crate::domain::workflow::definition::{
@@ -776,6 +777,15 @@ impl<'c> Draft<'_, 'c> {
         }));
         let mut after = self.after;
         after.version = self.event.seq;
+        let papers = PaperKind::ALL.into_iter();
+        let papers = papers.filter(|paper| paper.is_called_for(&self.event, after.permit.as_ref()));
+        let (application, event) = (after.id, self.event.id);
+        schedule.extend(
+            papers.map(|paper| Scheduled {
+                job: Job::MakePaper { application, paper, event },
+                run_at,
+            }),
+        );
         Ok(Step { schedule, call_off, ..Step::of(self.event, after, self.context) })
     }
 }
