@@ -34,6 +34,7 @@ pub mod public;
 pub mod reading;
 pub mod registers;
 pub mod session;
+pub mod shares;
 pub mod templates;
 pub mod views;
 
@@ -44,6 +45,7 @@ pub fn configure(config: &mut ServiceConfig<'_>) {
     public::configure(config);
     // Before the look-ups: a list is not the number of a permit.
     permits::configure(config);
+    shares::configure(config);
     lookups::configure(config);
     session::configure(config);
     applicant::configure(config);

@@ -109,6 +109,8 @@ pub struct Limits {
     pub accounts: Limiter,
     /// Birth dates tried at one reference, from wherever.
     pub references: Limiter,
+    /// Birth dates tried at one share code, from wherever.
+    pub shares: Limiter,
 }
 
 impl App {
@@ -180,6 +182,7 @@ impl App {
                 accounts: Limiter::new("account", logins, minute),
                 // A birth date has some twenty thousand values: at ten an hour, trying them takes months.
                 references: Limiter::new("reference", 10, TimeDelta::hours(1)),
+                shares: Limiter::new("share", 10, TimeDelta::hours(1)),
             },
             metrics,
             trusted_proxies: config.trusted_proxies.clone(),

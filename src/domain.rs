@@ -19,4 +19,5 @@ pub mod permit;
 pub mod queue;
 pub mod reference;
 pub mod rules;
+pub mod share;
 pub mod workflow;

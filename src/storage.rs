@@ -22,6 +22,7 @@ pub mod registers;
 pub mod rule_files;
 pub mod schema;
 pub mod search;
+pub mod shares;
 pub mod workload;
 
 use std::sync::Arc;

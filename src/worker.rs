@@ -37,7 +37,7 @@ use crate::clock::SharedClock;
 use crate::domain::event::Job;
 use crate::error::Result;
 use crate::storage::jobs::{self, JobRow};
-use crate::storage::{Conn, Db, accounts, applications};
+use crate::storage::{Conn, Db, accounts, applications, shares};
 use crate::telemetry::chain;
 
 /// The kinds of jobs that this version can run, but for [`ASK`].
@@ -60,6 +60,9 @@ const KEEP_DONE: TimeDelta = TimeDelta::days(30);
 
 /// How long the answers to requests with an idempotency key are kept; the clients' promise is 24 hours.
 const KEEP_ANSWERS: TimeDelta = TimeDelta::hours(48);
+
+/// How long the code of a share that has ended is listed for its holder.
+const KEEP_SHARES: TimeDelta = TimeDelta::days(30);
 
 /// How often what is old is removed.
 const PRUNE_EVERY: TimeDelta = TimeDelta::hours(1);
@@ -291,6 +294,7 @@ impl Worker {
             jobs::prune(&mut conn, now - KEEP_DONE).await?;
             applications::prune_answers(&mut conn, now - KEEP_ANSWERS).await?;
             accounts::prune_sessions(&mut conn, now).await?;
+            shares::prune(&mut conn, now - KEEP_SHARES).await?;
             chores.pruned_at = Some(now);
         }
         let next = jobs::next_run_at(&mut conn, &every_kind()).await?;

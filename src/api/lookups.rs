@@ -422,13 +422,13 @@ pub enum DiagramFormat {
 
 /// Gives the canonical form of a reference; a mistyped one becomes one that nothing has, so that it is looked for all
 /// the same.
-fn canonical(reference: &str) -> String {
+pub(super) fn canonical(reference: &str) -> String {
     Reference::parse(reference).map_or_else(|_| "-".to_owned(), |reference| reference.to_string())
 }
 
 /// Gives the key of a reference's budget of tries. A mistyped one has its own, as an unknown one does: were all of them
 /// counted together, the answer would tell the two apart.
-fn budget(reference: &str) -> String {
+pub(super) fn budget(reference: &str) -> String {
     Reference::parse(reference).map_or_else(
         |_| reference.chars().filter(char::is_ascii_alphanumeric).take(40).collect(),
         |reference| reference.to_string(),
@@ -440,7 +440,7 @@ fn today(time_zone: &str, now: DateTime<Utc>) -> NaiveDate {
     now.with_timezone(&zone).date_naive()
 }
 
-fn no_such_reference() -> Error {
+pub(super) fn no_such_reference() -> Error {
     Error::refused(
         crate::error::ErrorCode::NotFound,
         "There is no application with these data; compare the reference with your receipt, letter by letter.",
@@ -677,14 +677,7 @@ pub async fn show_permit(app: App, Path(number): Path<String>) -> Result<HttpRes
         row: row.number.clone(),
     })?;
     let status = written.on(today, row.paid_through, row.ends_on);
-    let invalid_since = match status {
-        PermitStatus::Expired => row.closed_on.or(row.ends_on.succ_opt()),
-        PermitStatus::Lapsed => row.closed_on.or(row.paid_through.and_then(|day| day.succ_opt())),
-        PermitStatus::InForce
-        | PermitStatus::Suspended
-        | PermitStatus::Annulled
-        | PermitStatus::Superseded => row.closed_on,
-    };
+    let invalid_since = status.invalid_since(row.closed_on, row.paid_through, row.ends_on);
     let view = ValidityView {
         number: row.number,
         valid: status == PermitStatus::InForce,

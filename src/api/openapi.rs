@@ -14,6 +14,7 @@ use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
 
 use super::problem;
+use super::shares::SHARED_PERMIT_PATH;
 use crate::error::ErrorCode;
 use crate::permits::statement::STATUS_LIST_PATH;
 
@@ -183,7 +184,9 @@ impl Operation {
             lookup: public
                 && template.starts_with("/v1/")
                 && (tag == "log"
-                    || tag == "public" && (template.contains('{') || template == STATUS_LIST_PATH)),
+                    || tag == "public"
+                        && (template.contains('{')
+                            || [STATUS_LIST_PATH, SHARED_PERMIT_PATH].contains(&template))),
             offers: offers.into_iter().collect(),
         }
     }

@@ -1324,7 +1324,7 @@ pub struct AccessView {
     /// When.
     pub at: DateTime<Utc>,
     /// What was read: `applicationRead`, `documentRead`, `historyRead`, `clockRead`, `receiptRead`, `permitRead`,
-    /// `paperRead`, `queueRead`, `searchRead`, `logQueried`, `logExported`; or what was done, as the history says it, such as `claimed` or `accepted`.
+    /// `paperRead`, `permitShown` (with a share code), `queueRead`, `searchRead`, `logQueried`, `logExported`; or what was done, as the history says it, such as `claimed` or `accepted`.
     #[schema(max_length = 40, example = "applicationRead")]
     pub kind: String,
     /// The account that read or acted; shown to auditors.
@@ -1341,7 +1341,7 @@ pub struct AccessView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 5, example = "77")]
     pub unit: Option<String>,
-    /// What for; whatever was done is `casework`.
+    /// What for; whatever was done is `casework`, and `share` is a use of a share code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 20, example = "casework")]
     pub purpose: Option<String>,
@@ -1356,6 +1356,14 @@ pub struct AccessView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 40, example = "intake")]
     pub queue: Option<String>,
+    /// Who used a share code, as he said; nobody has looked whether it is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 200)]
+    pub viewer: Option<String>,
+    /// What for, as he said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 500)]
+    pub stated_purpose: Option<String>,
 }
 
 /// A page of reads that showed an application.
@@ -1371,11 +1379,14 @@ impl AccessView {
     #[must_use]
     pub fn of(row: AccessRow, inside: bool) -> Self {
         #[derive(Default, serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
         struct Shown {
             #[serde(default)]
             fields: Vec<String>,
             document: Option<String>,
             queue: Option<String>,
+            viewer: Option<String>,
+            stated_purpose: Option<String>,
             #[serde(default)]
             changes: Vec<Change>,
         }
@@ -1385,7 +1396,7 @@ impl AccessView {
             Change::Claimed { queue, .. } if row.kind == "claimed" => queue.clone(),
             _ => None,
         });
-        let Shown { mut fields, document, queue, changes } = shown;
+        let Shown { mut fields, document, queue, viewer, stated_purpose, changes } = shown;
         if row.is_act && !changes.is_empty() {
             fields.push("application".to_owned());
         }
@@ -1401,6 +1412,8 @@ impl AccessView {
             fields,
             document,
             queue: queue.or(given_out),
+            viewer,
+            stated_purpose,
         }
     }
 }

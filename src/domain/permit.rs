@@ -131,6 +131,22 @@ impl PermitStatus {
             | Self::Superseded => self,
         }
     }
+
+    /// Gives the first day on which a permit that stands like this was not in force: that which is written down, or the one
+    /// after its last day.
+    #[must_use]
+    pub fn invalid_since(
+        self,
+        closed_on: Option<NaiveDate>,
+        paid_through: Option<NaiveDate>,
+        ends_on: NaiveDate,
+    ) -> Option<NaiveDate> {
+        match self {
+            Self::Expired => closed_on.or(ends_on.succ_opt()),
+            Self::Lapsed => closed_on.or(paid_through.and_then(|day| day.succ_opt())),
+            Self::InForce | Self::Suspended | Self::Annulled | Self::Superseded => closed_on,
+        }
+    }
 }
 
 /// Holds an issued permit.

@@ -32,7 +32,8 @@ pub enum ReferenceError {
     CheckSymbol,
 }
 
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// Digits and Latin capitals that nobody takes for each other.
+pub(super) const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// How many symbols a reference has, the check symbol among them.
 const SYMBOLS: usize = 14;
 
@@ -74,7 +75,7 @@ impl Reference {
 }
 
 /// Gives the number of a typed character in the alphabet.
-fn symbol(c: char) -> Option<u8> {
+pub(super) fn symbol(c: char) -> Option<u8> {
     let c = match c.to_ascii_uppercase() {
         'I' | 'L' => '1',
         'O' => '0',

@@ -224,6 +224,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// Codes that show a permit, by digest.
+    shares (id) {
+        id -> Uuid, application_id -> Uuid, digest -> Binary, label -> Text, once -> Bool, made_at -> Timestamptz,
+        expires_at -> Timestamptz, views -> Integer, revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
 diesel::joinable!(accounts -> units (unit_code));
 diesel::joinable!(sessions -> accounts (account_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));

@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use actix_web::http::Method;
+use chrono::TimeDelta;
 use propusk::api::openapi;
 use propusk::registers::Register;
 use propusk::webhook::Key;
@@ -53,6 +54,12 @@ const TABLE: &[(&str, Option<&[Person]>)] = &[
     ("show_permit", ANYONE),
     ("show_status_list", ANYONE),
     ("show_permit_qr", COUNTER),
+    ("show_shared_permit", ANYONE),
+    ("make_share", ANYONE),
+    ("list_shares_of_reference", ANYONE),
+    ("revoke_share_of_reference", ANYONE),
+    ("list_shares", APPLICANTS),
+    ("revoke_share", APPLICANTS),
     ("receive_payment", ANYONE),
     ("receive_register_answer", ANYONE),
     ("show_checkpoint", ANYONE),
@@ -150,6 +157,9 @@ struct World {
     number: String,
     /// The event that opened each of the two, by application.
     openings: BTreeMap<String, String>,
+    /// The share code of the first, and of each the id of another that can be revoked, by application.
+    code: String,
+    shares: BTreeMap<String, String>,
 }
 
 impl World {
@@ -173,15 +183,31 @@ impl World {
         let opened = "SELECT application_id::text, id::text FROM events WHERE seq = 1";
         let rows = app.sql().await.query(opened, &[]).await.unwrap();
         let openings = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        let printed = "INSERT INTO papers SELECT id, 1, 'permit', id, $1, 1, now() FROM applications";
+        let printed =
+            "INSERT INTO papers SELECT id, 1, 'permit', id, $1, 1, now() FROM applications";
         let digest = app.app.blobs.put(PDF).await.unwrap();
         app.sql().await.execute(printed, &[&digest]).await.unwrap();
-        Self { app, permit, employers_permit, number, openings }
+        let share = async |case: &Case| {
+            let body = json!({ "birthDate": BIRTH_DATE, "validFor": "days90", "label": "x" });
+            let call = app.post(&format!("/v1/status/{}/shares", case.reference)).json(body);
+            call.send().await.expect(201).json()
+        };
+        let code = share(&permit).await["code"].as_str().unwrap().to_owned();
+        let mut shares = BTreeMap::new();
+        for case in [&permit, &employers_permit] {
+            let made = share(case).await;
+            shares.insert(case.id.clone(), made["id"].as_str().unwrap().to_owned());
+        }
+        Self { app, permit, employers_permit, number, openings, code, shares }
     }
 
     /// An application on which the operation succeeds for a caller whom the table allows.
     async fn case(&self, operation: &Operation, caller: Option<Person>) -> Case {
         let applicant = if caller == Some(EMPLOYER) { EMPLOYER } else { MIGRANT };
+        if operation.template.starts_with("/v1/status/{reference}/") {
+            // Its budget is free again.
+            self.app.advance(TimeDelta::hours(1));
+        }
         match operation.id.as_str() {
             "replace_form" | "attach_document" => {
                 self.app.open(applicant, "patent", self.app.form()).await
@@ -243,6 +269,11 @@ impl World {
         Case { id: row.get(0), ..self.permit.clone() }
     }
 
+    /// A code of the case that can be revoked.
+    fn share(&self, case: &Case) -> &str {
+        self.shares.get(&case.id).unwrap_or(&self.shares[&self.permit.id])
+    }
+
     /// Where {payment} and {charge} stand, the case is the payment, and its reference the charge's id or UIN.
     fn path(&self, operation: &Operation, case: &Case) -> String {
         let event = self.openings.get(&case.id).unwrap_or(&self.openings[&self.permit.id]);
@@ -262,6 +293,7 @@ impl World {
             .replace("{charge}", &case.reference)
             .replace("{register}", "borderCrossings")
             .replace("{paper}", "permit-1")
+            .replace("{share}", self.share(case))
             .replace(
                 "{queue}",
                 match operation.id.as_str() {
@@ -296,7 +328,17 @@ impl World {
                 let token = session.expect(200).json()["refreshToken"].clone();
                 call.json(json!({ "refreshToken": token }))
             }
-            "show_status_details" => call.json(json!({ "birthDate": BIRTH_DATE })),
+            "show_status_details" | "list_shares_of_reference" => {
+                call.json(json!({ "birthDate": BIRTH_DATE }))
+            }
+            "make_share" => {
+                call.json(json!({ "birthDate": BIRTH_DATE, "validFor": "once", "label": "x" }))
+            }
+            "revoke_share_of_reference" => {
+                call.json(json!({ "birthDate": BIRTH_DATE, "share": self.share(case) }))
+            }
+            "show_shared_permit" => call.json(json!({ "code": self.code, "birthDate": BIRTH_DATE,
+                "viewer": "x", "purpose": "x" })),
             "receive_payment" => {
                 let body = json!({ "type": "payment.received", "data": {
                     "id": key, "amountKopecks": 1, "paidAt": self.app.now() } });

@@ -35,6 +35,7 @@ mod rule_files;
 mod schema;
 mod search;
 mod session;
+mod shares;
 mod support;
 mod tampering;
 mod templates;
