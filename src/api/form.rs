@@ -75,6 +75,11 @@ pub struct PersonBody {
     #[validate(length(equal = 3))]
     #[schema(min_length = 3, max_length = 3, pattern = "^[A-Z]{3}$", example = "UZB")]
     pub citizenship: String,
+    /// Own taxpayer number (INN of a person), where there is one; it is printed on the permit.
+    #[validate(length(equal = 12))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 12, max_length = 12, pattern = "^[0-9]{12}$", example = "500100732259")]
+    pub inn: Option<String>,
 }
 
 /// The machine-readable zone of a passport (ICAO 9303, TD3).
@@ -392,7 +397,9 @@ impl PersonBody {
             "/person/citizenship",
             "unknown-country",
             CountryCode::parse(&self.citizenship),
-        )?;
+        );
+        let inn = self.inn.map(|inn| findings.take("/person/inn", "invalid-inn", Inn::parse(&inn)));
+        let (citizenship, inn) = (citizenship?, inn.map_or(Some(None), |inn| inn.map(Some))?);
         Some(Person {
             family_name: self.family_name,
             given_name: self.given_name,
@@ -404,6 +411,7 @@ impl PersonBody {
                 SexBody::Unspecified => Sex::Unspecified,
             },
             citizenship,
+            inn,
         })
     }
 }
@@ -532,6 +540,7 @@ impl From<&Form> for FormBody {
                     Sex::Unspecified => SexBody::Unspecified,
                 },
                 citizenship: one.citizenship.as_str().to_owned(),
+                inn: one.inn.as_ref().map(|inn| inn.as_str().to_owned()),
             }),
             passport: form.passport.as_ref().map(|one| PassportBody {
                 number: one.number.as_str().to_owned(),

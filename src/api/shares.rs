@@ -227,6 +227,10 @@ pub struct SharedPermitView {
     /// Series and number of the passport.
     #[schema(max_length = 20, example = "FA1234567")]
     pub passport_number: String,
+    /// The holder's taxpayer number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 12, example = "500100732259")]
+    pub inn: Option<String>,
     /// Profession.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 100, example = "Каменщик")]
@@ -476,7 +480,8 @@ async fn revoke(
 /// holder sees who looked, and what for. Whatever is wrong with code or date, the answer is the same; each code has a budget of
 /// tries.
 #[utoipa::path(tag = "public", security(()),
-    responses((status = 200, description = "The permit.", body = SharedPermitView)))]
+    responses((status = 200, description = "The permit.", body = SharedPermitView),
+    (status = 404, description = "The code or the date is wrong, or the code was used, has ended or was revoked.")))]
 #[post("/v1/permits/shared")]
 pub async fn show_shared_permit(
     app: App,
@@ -540,6 +545,7 @@ fn shared(app: &App, loaded: &Loaded, photo: Option<String>) -> Result<SharedPer
         birth_date: person.birth_date,
         citizenship: person.citizenship.to_string(),
         passport_number: passport.number.to_string(),
+        inn: person.inn.as_ref().map(ToString::to_string),
         profession: permit.profession.clone(),
         profession_code: permit.profession.as_ref().and(code),
         employer: employer.map(|employer| employer.name.clone()),

@@ -26,6 +26,9 @@ pub struct Person {
     pub sex: Sex,
     /// Citizenship, ISO 3166-1 alpha-3.
     pub citizenship: CountryCode,
+    /// Own taxpayer number, where there is one: the patent shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inn: Option<Inn>,
 }
 
 impl Person {
@@ -175,13 +178,14 @@ pub const FIELDS: [(&str, Present); 8] = [
 ];
 
 /// The parts of the form that a register can be sent: `section.field`.
-pub const PARTS: [&str; 22] = [
+pub const PARTS: [&str; 23] = [
     "person.familyName",
     "person.givenName",
     "person.patronymic",
     "person.birthDate",
     "person.sex",
     "person.citizenship",
+    "person.inn",
     "passport.number",
     "passport.issuedOn",
     "passport.expiresOn",

@@ -10,12 +10,13 @@ use super::permit::{Permit, PermitStatus};
 use super::workflow::definition::Definition;
 
 /// What the permit shows of the form; who changes any of it needs the permit printed anew.
-const PRINTED: [&str; 10] = [
+const PRINTED: [&str; 11] = [
     "person.familyName",
     "person.givenName",
     "person.patronymic",
     "person.birthDate",
     "person.citizenship",
+    "person.inn",
     "passport.number",
     "passport.mrz",
     "occupation.code",

@@ -33,6 +33,7 @@ fn case(language: &str) -> Case {
         birth_date: day("1990-05-17"),
         sex: Sex::Male,
         citizenship: CountryCode::parse("UZB").unwrap(),
+        inn: None,
     };
     let contact = Contact {
         email: EmailAddress::parse("timur@example.org").unwrap(),

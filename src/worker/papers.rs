@@ -182,7 +182,7 @@ impl Case<'_> {
                 Some(code) => format!("{title} ({code})"),
                 None => title.clone(),
             }),
-            inn: None,
+            inn: person.inn.as_ref().map(ToString::to_string),
             employer: bound_to(&application.form, self.definition)
                 .map(|employer| format!("{}, ИНН {}", employer.name, employer.inn)),
             territory: permit.territory.clone(),

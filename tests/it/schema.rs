@@ -166,6 +166,7 @@ async fn the_service_has_these_rights_and_no_others() {
     log_position: SELECT UPDATE
     log_tiles: INSERT SELECT
     messages: INSERT SELECT UPDATE
+    papers: INSERT SELECT
     payments: INSERT SELECT UPDATE
     permits: INSERT SELECT UPDATE
     queues: INSERT SELECT UPDATE
@@ -174,6 +175,7 @@ async fn the_service_has_these_rights_and_no_others() {
     registers: INSERT SELECT UPDATE
     rule_files: INSERT SELECT
     sessions: DELETE INSERT SELECT UPDATE
+    shares: DELETE INSERT SELECT UPDATE
     units: SELECT
     workflow_definitions: SELECT
     ");
@@ -209,7 +211,7 @@ async fn what_works_as_the_owner_looks_at_temporary_tables_last() {
         )
         .await
         .unwrap();
-    assert_eq!(rows.len(), 2);
+    assert_eq!(rows.len(), 4);
     for row in rows {
         let path: Option<String> = row.get(1);
         let path = path.unwrap_or_default();

@@ -375,6 +375,7 @@ impl Teller<'_> {
             sex: if woman { Sex::Female } else { Sex::Male },
             citizenship: CountryCode::parse(nation.code)
                 .map_err(|error| Error::bug(format!("the seed: {error}")))?,
+            inn: None,
         })
     }
 
@@ -512,6 +513,7 @@ fn rustam() -> Result<Person> {
         sex: Sex::Male,
         citizenship: CountryCode::parse("UZB")
             .map_err(|error| Error::bug(format!("the seed: {error}")))?,
+        inn: None,
     })
 }
 

@@ -300,6 +300,7 @@ pub fn form(passport: &str) -> Form {
             birth_date: NaiveDate::from_ymd_opt(1990, 5, 17).unwrap(),
             sex: Sex::Male,
             citizenship: CountryCode::parse("UZB").unwrap(),
+            inn: None,
         }),
         passport: Some(Passport {
             number: PassportNumber::parse(passport).unwrap(),

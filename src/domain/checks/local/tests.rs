@@ -27,6 +27,7 @@ fn person(family: &str, given: &str, born: NaiveDate, citizenship: &str) -> Pers
         birth_date: born,
         sex: Sex::Female,
         citizenship: CountryCode::parse(citizenship).unwrap(),
+        inn: None,
     }
 }
 
