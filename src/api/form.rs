@@ -12,7 +12,7 @@ use crate::domain::fee::Money;
 use crate::domain::form::{
     Contact, Contract, Employer, Entry, Form, Occupation, Passport, Person, SalaryPeriod,
 };
-use crate::domain::identity::{CountryCode, EmailAddress, Inn, Mrz, PassportNumber, Sex};
+use crate::domain::identity::{CountryCode, EmailAddress, Inn, Mrz, Okved, PassportNumber, Sex};
 use crate::error::Violation;
 
 /// Sex as printed in the passport.
@@ -175,6 +175,16 @@ pub struct EmployerBody {
     #[validate(length(min = 1, max = 200))]
     #[schema(min_length = 1, max_length = 200, example = "ООО «Стройка»")]
     pub name: String,
+    /// The activity for which the worker is hired, where it is known: a code of OKVED 2 (OK 029-2014).
+    #[validate(length(min = 2, max = 8))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        min_length = 2,
+        max_length = 8,
+        pattern = r"^[0-9]{2}(\.[0-9]{1,2}|\.[0-9]{2}\.[0-9]{1,2})?$",
+        example = "41.20"
+    )]
+    pub okved: Option<String>,
 }
 
 /// The contract.
@@ -366,8 +376,11 @@ impl FormBody {
             }
         });
         let employer = self.employer.map(|one| {
-            let inn = findings.take("/employer/inn", "invalid-inn", Inn::parse(&one.inn))?;
-            Some(Employer { inn, name: one.name })
+            let inn = findings.take("/employer/inn", "invalid-inn", Inn::parse(&one.inn));
+            let okved = one
+                .okved
+                .map(|code| findings.take("/employer/okved", "invalid-okved", Okved::parse(&code)));
+            Some(Employer { inn: inn?, name: one.name, okved: okved.flatten() })
         });
         let contract = self.contract.map(|one| one.parse(&mut findings));
         let contact = self.contact.map(|one| one.parse(&mut findings));
@@ -563,6 +576,7 @@ impl From<&Form> for FormBody {
             employer: form.employer.as_ref().map(|one| EmployerBody {
                 inn: one.inn.as_str().to_owned(),
                 name: one.name.clone(),
+                okved: one.okved.as_ref().map(ToString::to_string),
             }),
             contract: form.contract.as_ref().map(|one| ContractBody {
                 salary_kopecks: one.salary.kopecks(),

@@ -19,12 +19,14 @@ use super::views::{
 };
 use crate::app::App;
 use crate::domain::application::{Decision, InformationItem};
-use crate::domain::calendar::Calendar;
 use crate::domain::clock::StatutoryClock;
 use crate::domain::permit::{PermitNumber, PermitStatus};
 use crate::domain::reference::Reference;
 use crate::domain::rules::Rulebook;
-use crate::domain::workflow::definition::{COMPLAINTS, CheckSource, Definition, FeePosition};
+use crate::domain::rules::restrictions::{Ban, Stop};
+use crate::domain::workflow::definition::{
+    COMPLAINTS, CheckSource, Definition, FeePosition, Guard, Phase,
+};
 use crate::domain::workflow::diagram;
 use crate::domain::workflow::engine::{Bases, act_by};
 use crate::error::{Error, Result};
@@ -103,6 +105,74 @@ pub struct StatusView {
     /// That the promise was broken, and how to complain; absent while it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complaint: Option<ComplaintView>,
+    /// That permits of the track are not issued at present in the office's region; absent while they are, and once it is
+    /// decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopView>,
+}
+
+/// That the permits of a track are not issued in a region for a time.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StopView {
+    /// Code of the federal subject.
+    #[schema(max_length = 2, example = "91")]
+    pub region: String,
+    /// The first day.
+    pub from: NaiveDate,
+    /// The last day; absent until somebody says which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<NaiveDate>,
+    /// Why.
+    #[schema(max_length = 1000)]
+    pub reason: String,
+    /// The act that says so.
+    #[schema(max_length = 300)]
+    pub basis: String,
+}
+
+impl StopView {
+    fn of(stop: &Stop, language: &str) -> Self {
+        Self {
+            region: stop.region.clone(),
+            from: stop.days.from,
+            to: stop.days.to,
+            reason: text(&stop.reason, language),
+            basis: stop.basis.clone(),
+        }
+    }
+}
+
+/// That an activity is barred to the holders of permits in a region for a time.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BanView {
+    /// Code of the federal subject.
+    #[schema(max_length = 2, example = "91")]
+    pub region: String,
+    /// The activity, a code of OKVED 2; what is a part of it is barred, too.
+    #[schema(max_length = 8, example = "47.25")]
+    pub okved: String,
+    /// The first day.
+    pub from: NaiveDate,
+    /// The last day; absent until somebody says which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<NaiveDate>,
+    /// The act that says so.
+    #[schema(max_length = 300)]
+    pub basis: String,
+}
+
+impl From<&Ban> for BanView {
+    fn from(ban: &Ban) -> Self {
+        Self {
+            region: ban.region.clone(),
+            okved: ban.okved.to_string(),
+            from: ban.days.from,
+            to: ban.days.to,
+            basis: ban.basis.clone(),
+        }
+    }
 }
 
 /// By how much the office has made the term longer.
@@ -388,6 +458,10 @@ pub struct WorkflowView {
     pub transitions: Vec<TransitionView>,
     /// The grounds that its commands can carry, with their wording.
     pub grounds: Vec<GroundView>,
+    /// Where its permits are not issued today.
+    pub stops: Vec<StopView>,
+    /// Which activities are barred today, where its steps ask for them.
+    pub bans: Vec<BanView>,
 }
 
 /// The offices.
@@ -480,6 +554,7 @@ pub async fn show_status(
     let status = Stand {
         reference,
         unit: row.unit_title,
+        region: &row.region,
         state: &row.state,
         since: row.state_since,
         submitted_at: row.submitted_at,
@@ -490,7 +565,7 @@ pub async fn show_status(
         time_zone: row.time_zone.parse().unwrap_or(Tz::UTC),
         now: app.clock.now(),
     }
-    .view(definition, &rules.calendar, language);
+    .view(definition, &rules, language);
     Ok(spoken(language, &status))
 }
 
@@ -513,6 +588,7 @@ fn spoken<T: Serialize>(language: &'static str, body: &T) -> HttpResponse {
 struct Stand<'a> {
     reference: String,
     unit: String,
+    region: &'a str,
     state: &'a str,
     since: DateTime<Utc>,
     submitted_at: Option<DateTime<Utc>>,
@@ -525,7 +601,10 @@ struct Stand<'a> {
 }
 
 impl Stand<'_> {
-    fn view(self, definition: &Definition, calendar: &Calendar, language: &str) -> StatusView {
+    fn view(self, definition: &Definition, rules: &Rulebook, language: &str) -> StatusView {
+        let calendar = &rules.calendar;
+        let undecided = |phase: Phase| matches!(phase, Phase::Submission | Phase::Checks);
+        let waits = definition.state(self.state).is_some_and(|state| undecided(state.phase));
         let words = wording(definition, self.state, language);
         let running = self.clock.is_some_and(|clock| clock.stopped_on.is_none());
         let due_on = self.due_on.filter(|_| running);
@@ -569,6 +648,11 @@ impl Stand<'_> {
                 detail: text(&definition.complaint.how, language),
                 types: &COMPLAINTS,
             }),
+            stop: rules
+                .restrictions
+                .stop(&definition.track, self.region, today)
+                .filter(|_| waits)
+                .map(|stop| StopView::of(stop, language)),
         }
     }
 }
@@ -603,6 +687,7 @@ pub async fn show_status_details(
     let status = Stand {
         reference,
         unit: loaded.unit.title.clone(),
+        region: &loaded.unit.region,
         state: &application.state,
         since: application.state_since,
         submitted_at: application.submitted_at,
@@ -613,7 +698,7 @@ pub async fn show_status_details(
         time_zone: loaded.unit.time_zone,
         now: app.clock.now(),
     }
-    .view(definition, &rules.calendar, language);
+    .view(definition, &rules, language);
     let details = DetailsView {
         status,
         missing: application
@@ -742,11 +827,19 @@ pub async fn show_workflow(
 ) -> Result<HttpResponse> {
     let language = language(&request);
     let rules = app.casework.rules();
-    let view = workflow_view(&rules, current(&app, &rules, &track)?, language);
+    let today = app.clock.now().date_naive();
+    let view = workflow_view(&rules, current(&app, &rules, &track)?, today, language);
     Ok(spoken(language, &view))
 }
 
-fn workflow_view(rules: &Rulebook, definition: &Definition, language: &str) -> WorkflowView {
+fn workflow_view(
+    rules: &Rulebook,
+    definition: &Definition,
+    today: NaiveDate,
+    language: &str,
+) -> WorkflowView {
+    let asks =
+        definition.transitions.iter().any(|one| one.guards.contains(&Guard::ActivityNotBanned));
     let named = |value: serde_json::Result<serde_json::Value>| {
         value.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
     };
@@ -830,11 +923,7 @@ fn workflow_view(rules: &Rulebook, definition: &Definition, language: &str) -> W
                 from: one.from.clone(),
                 to: one.to.clone(),
                 actors: one.actors.iter().map(|party| named(serde_json::to_value(party))).collect(),
-                guards: one
-                    .guards
-                    .iter()
-                    .map(crate::domain::workflow::definition::Guard::name)
-                    .collect(),
+                guards: one.guards.iter().map(Guard::name).collect(),
                 four_eyes: one.four_eyes.iter().map(|command| command.name()).collect(),
                 grounds: one.grounds.iter().map(ToString::to_string).collect(),
                 basis: one.basis.clone(),
@@ -847,6 +936,12 @@ fn workflow_view(rules: &Rulebook, definition: &Definition, language: &str) -> W
                 wording: catalogue.wording(code, language).unwrap_or_default().to_owned(),
             })
             .collect(),
+        stops: rules
+            .restrictions
+            .stops_on(&definition.track, today)
+            .map(|stop| StopView::of(stop, language))
+            .collect(),
+        bans: rules.restrictions.bans_on(today).filter(|_| asks).map(Into::into).collect(),
     }
 }
 

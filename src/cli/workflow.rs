@@ -98,8 +98,14 @@ fn find(workflow: &str) -> Result<Definition, Failure> {
 }
 
 /// What stands beside definitions and calendars.
-const BESIDE: [&str; 5] =
-    ["rates.toml", "requisites.toml", "grounds.toml", "retention.toml", "templates.toml"];
+const BESIDE: [&str; 6] = [
+    "rates.toml",
+    "requisites.toml",
+    "grounds.toml",
+    "retention.toml",
+    "templates.toml",
+    "restrictions.toml",
+];
 
 /// Puts the files of each directory together with what they are proved against, calendars included: the ones
 /// beside them, or those in the binary.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::fee::Money;
 pub use super::identity::Sex;
-use super::identity::{CountryCode, EmailAddress, Inn, PassportNumber};
+use super::identity::{CountryCode, EmailAddress, Inn, Okved, PassportNumber};
 
 /// The worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +88,9 @@ pub struct Employer {
     pub inn: Inn,
     /// Name.
     pub name: String,
+    /// The activity for which he hires, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub okved: Option<Okved>,
 }
 
 /// For which period a salary is stated.
@@ -197,6 +200,7 @@ pub const PARTS: [&str; 23] = [
     "occupation.title",
     "employer.inn",
     "employer.name",
+    "employer.okved",
     "contract.salary",
     "contract.salaryPeriod",
     "contract.startsOn",
@@ -321,7 +325,7 @@ mod tests {
                 "mrz": ["P<", "FA"]},
             "entry": {"enteredOn": "2026-03-05", "migrationCard": "4526 1234567", "fineReceipt": "1"},
             "occupation": {"code": "7112", "title": "Каменщик"},
-            "employer": {"inn": "7707083893", "name": "ООО «Стройка»"},
+            "employer": {"inn": "7707083893", "name": "ООО «Стройка»", "okved": "41.20"},
             "contract": {"salary": 90_000_000, "salaryPeriod": "quarter", "startsOn": "2026-04-01",
                 "endsOn": "2027-04-01"},
             "prepaidMonths": 2,

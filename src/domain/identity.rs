@@ -10,6 +10,7 @@ mod inn;
 mod latin;
 mod mrz;
 pub mod name;
+mod okved;
 mod passport;
 
 pub use country::CountryCode;
@@ -17,6 +18,7 @@ pub use email::EmailAddress;
 pub use inn::Inn;
 pub use latin::latin;
 pub use mrz::{Mrz, MrzError, Sex};
+pub use okved::Okved;
 pub use passport::PassportNumber;
 
 /// Says why a text is not the identifying value it was given as, and what to do about it.
@@ -46,6 +48,9 @@ pub enum IdentityError {
     /// The passport number has a character that is neither letter nor digit.
     #[error("Give the passport number with letters A to Z and digits only.")]
     PassportCharacter,
+    /// The code of an activity is not of the form NN.NN.NN.
+    #[error("Give the activity as a code of OKVED 2 (OK 029-2014), such as 47.25 or 47.25.12.")]
+    Okved,
 }
 
 /// Gives a type that is one checked text its `Display`, `FromStr` and serde's conversions.

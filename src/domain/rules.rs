@@ -1,11 +1,12 @@
 //! Everything that an office works by and that is data: definitions, rates, payees, grounds, terms of retention,
-//! templates and the calendar.
+//! templates, restrictions and the calendar.
 //!
 //! Reading and proving is here; where the files come from is the caller's business. Amounts are exact: integers
 //! and decimals read from text, never floating point.
 
 mod rates;
 mod requisites;
+pub mod restrictions;
 pub mod retention;
 pub mod templates;
 
@@ -18,6 +19,7 @@ pub use requisites::Payees;
 
 use crate::domain::calendar::{Calendar, CalendarError};
 use crate::domain::ground::GroundCatalogue;
+use crate::domain::rules::restrictions::Restrictions;
 use crate::domain::rules::retention::Retention;
 use crate::domain::rules::templates::Templates;
 use crate::domain::workflow::definition::Definition;
@@ -58,17 +60,20 @@ pub struct Rulebook {
     pub retention: Retention,
     /// The words that officers begin with.
     pub templates: Templates,
+    /// Where nothing is issued, and what is barred, by date.
+    pub restrictions: Restrictions,
     /// The production calendar.
     pub calendar: Calendar,
-    /// The files that these were read from: rates, requisites, grounds, retention, templates, calendars.
+    /// The files that these were read from: rates, requisites, grounds, retention, templates,
+    /// restrictions, calendars.
     pub files: Vec<RuleFile>,
 }
 
 impl Rulebook {
     /// Reads and proves a set of files, each a path and its text.
     ///
-    /// `rates.toml`, `requisites.toml`, `grounds.toml`, `retention.toml` and `templates.toml` are what they are called; what
-    /// lies in a folder `calendars` is a calendar of one year; every other `*.toml` is a definition. Files that are no TOML are
+    /// `rates.toml`, `requisites.toml`, `grounds.toml`, `retention.toml`, `templates.toml` and `restrictions.toml` are what
+    /// they are called; what lies in a folder `calendars` is a calendar of one year; every other `*.toml` is a definition. Files that are no TOML are
     /// passed over.
     ///
     /// # Errors
@@ -77,7 +82,7 @@ impl Rulebook {
     pub fn parse(files: &[(String, String)]) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let (mut rates, mut grounds, mut terms, mut templates) = (None, None, None, None);
-        let mut payees = None;
+        let (mut payees, mut limits) = (None, None);
         let (mut calendars, mut workflows) = (Vec::new(), Vec::new());
         let mut kept = Vec::new();
         for (path, text) in files.iter().filter(|(path, _)| path.ends_with(".toml")) {
@@ -89,6 +94,9 @@ impl Rulebook {
                 "grounds.toml" => grounds = Some(GroundCatalogue::parse(path, text)),
                 "retention.toml" => terms = Some((path.as_str(), Retention::parse(path, text))),
                 "templates.toml" => templates = Some((path.as_str(), Templates::parse(path, text))),
+                "restrictions.toml" => {
+                    limits = Some((path.as_str(), Restrictions::parse(path, text)));
+                }
                 _ if folder.rsplit('/').next() == Some("calendars") => {
                     calendars.push((path.as_str(), text.as_str()));
                     keep(format!("calendars/{name}"));
@@ -120,6 +128,9 @@ impl Rulebook {
         let (templates_file, templates) =
             templates.unwrap_or_else(|| ("", Err(vec![missing("templates.toml")])));
         let templates = keep(templates, &mut problems);
+        let (limits_file, limits) =
+            limits.unwrap_or_else(|| ("", Err(vec![missing("restrictions.toml")])));
+        let restrictions = keep(limits, &mut problems);
         let calendar = if calendars.is_empty() {
             Err(vec![missing("calendars/*.toml")])
         } else {
@@ -166,15 +177,18 @@ impl Rulebook {
             definitions.push(definition);
             sources.push(text.to_owned());
         }
-        if let (Some(templates), Some(retention)) = (&templates, &retention) {
+        if let (Some(templates), Some(restrictions), Some(retention)) =
+            (&templates, &restrictions, &retention)
+        {
             // One definition may be proved by itself; the terms of retention name the tracks of all.
             let terms = retention.terms().iter().map(|term| term.track.as_str());
             let defined = definitions.iter().map(|one| one.track.as_str());
             let tracks: BTreeSet<&str> = defined.chain(terms).collect();
             let tracks: Vec<&str> = tracks.into_iter().collect();
             problems.extend(templates.unknown_tracks(templates_file, &tracks));
+            problems.extend(restrictions.unknown_tracks(limits_file, &tracks));
         }
-        let parts = (rates, payees, grounds, retention, templates, calendar);
+        let parts = (rates, payees, grounds, retention, templates, restrictions, calendar);
         match parts {
             (
                 Some(rates),
@@ -182,6 +196,7 @@ impl Rulebook {
                 Some(grounds),
                 Some(retention),
                 Some(templates),
+                Some(restrictions),
                 Some(calendar),
             ) if problems.is_empty() => {
                 let files = kept;
@@ -193,6 +208,7 @@ impl Rulebook {
                     grounds,
                     retention,
                     templates,
+                    restrictions,
                     calendar,
                     files,
                 })

@@ -254,6 +254,7 @@ fn kind(name: &str) -> &'static str {
         "grounds.toml" => "groundsChanged",
         "retention.toml" => "retentionChanged",
         "templates.toml" => "templatesChanged",
+        "restrictions.toml" => "restrictionsChanged",
         _ => CALENDAR_CHANGED,
     }
 }

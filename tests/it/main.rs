@@ -31,6 +31,7 @@ mod readme;
 mod reads;
 mod registers;
 mod replay;
+mod restrictions;
 mod rule_files;
 mod schema;
 mod search;

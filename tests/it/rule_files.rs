@@ -82,6 +82,7 @@ async fn every_file_is_registered_once_with_its_event() {
         "groundsChanged",
         "retentionChanged",
         "templatesChanged",
+        "restrictionsChanged",
     ] {
         assert_eq!(count(kind), 1, "{kind}");
     }
@@ -115,6 +116,7 @@ async fn rates_that_changed_are_refused_until_they_are_registered_anew_and_so_ar
         ("rates.toml", "ratesChanged"),
         ("requisites.toml", "requisitesChanged"),
         ("templates.toml", "templatesChanged"),
+        ("restrictions.toml", "restrictionsChanged"),
     ] {
         let (changed, before) = (rules(name), count(kind).await);
         assert_eq!(registry.unregistered(&changed).await, [name]);
@@ -128,7 +130,7 @@ async fn rates_that_changed_are_refused_until_they_are_registered_anew_and_so_ar
     }
     let kept = "SELECT count(*), count(DISTINCT name) FROM rule_files WHERE sha256(convert_to(source, 'UTF8')) = digest";
     let row = registry.client.query_one(kept, &[]).await.unwrap();
-    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (9 + 2 * 4, 9));
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (10 + 2 * 5, 10));
 }
 
 #[tokio::test]

@@ -327,7 +327,7 @@ impl Teller<'_> {
                 .then(|| {
                     let (name, unit) = names::COMPANIES[company];
                     Inn::parse(&inn(unit, company))
-                        .map(|inn| Employer { inn, name: name.to_owned() })
+                        .map(|inn| Employer { inn, name: name.to_owned(), okved: None })
                         .map_err(|error| parsed(&error))
                 })
                 .transpose()?,

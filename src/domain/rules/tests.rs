@@ -128,6 +128,7 @@ fn a_missing_file_is_said_to_be_missing() {
             "workflows/requisites.toml",
             "workflows/retention.toml",
             "workflows/templates.toml",
+            "workflows/restrictions.toml",
             "workflows/calendars/*.toml"
         ]
     );
@@ -176,6 +177,7 @@ fn the_files_that_are_no_definitions_are_kept_by_their_names_within_workflows() 
             "grounds.toml",
             "rates.toml",
             "requisites.toml",
+            "restrictions.toml",
             "retention.toml",
             "templates.toml",
         ]
@@ -196,6 +198,25 @@ fn a_template_for_a_track_that_there_is_not_is_named_in_its_file() {
     let end = "W01: track \"patents\" is not defined; did you mean \"patent\"?";
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].starts_with("workflows/templates.toml:") && told[0].ends_with(end), "{told:?}");
+}
+
+#[test]
+fn a_stop_of_a_track_that_there_is_not_is_named_in_its_file() {
+    let change = |(path, text): &(&str, &str)| {
+        let changed = *path == "workflows/restrictions.toml";
+        let text =
+            if changed { text.replace("\"patent\"", "\"patents\"") } else { (*text).to_owned() };
+        ((*path).to_owned(), text)
+    };
+    let files: Vec<_> = embedded::FILES.iter().map(change).collect();
+    let told: Vec<_> =
+        Rulebook::parse(&files).unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "workflows/restrictions.toml:11: W01: track \"patents\" is not defined; did you mean \"patent\"?"
+        ]
+    );
 }
 
 #[test]

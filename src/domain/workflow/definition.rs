@@ -308,6 +308,10 @@ pub enum Guard {
     NotOverdue,
     /// The deadline that names this command has passed.
     DeadlinePassed,
+    /// The issue of this track's permits is not stopped today in the office's region.
+    IssuingNotStopped,
+    /// The employer's activity, where it is stated, is not barred today in the office's region.
+    ActivityNotBanned,
 }
 
 impl Guard {
@@ -338,6 +342,8 @@ impl Guard {
             Self::NotExtended => "notExtended",
             Self::NotOverdue => "notOverdue",
             Self::DeadlinePassed => "deadlinePassed",
+            Self::IssuingNotStopped => "issuingNotStopped",
+            Self::ActivityNotBanned => "activityNotBanned",
         }
     }
 

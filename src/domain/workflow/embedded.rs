@@ -12,6 +12,7 @@ pub const FILES: &[(&str, &str)] = &[
     ("workflows/grounds.toml", include_str!("../../../workflows/grounds.toml")),
     ("workflows/retention.toml", include_str!("../../../workflows/retention.toml")),
     ("workflows/templates.toml", include_str!("../../../workflows/templates.toml")),
+    ("workflows/restrictions.toml", include_str!("../../../workflows/restrictions.toml")),
     (
         "workflows/calendars/russia-2024.toml",
         include_str!("../../../workflows/calendars/russia-2024.toml"),

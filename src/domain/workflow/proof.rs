@@ -392,6 +392,8 @@ fn w01_contents(p: &mut Proof<'_>) {
                 | Guard::Extended
                 | Guard::NotExtended
                 | Guard::NotOverdue
+                | Guard::IssuingNotStopped
+                | Guard::ActivityNotBanned
                 | Guard::FeeSettled(_) => true,
             };
             if !fits {

@@ -164,7 +164,7 @@ const CONSEQUENCES: [(&str, Consequence); 2] =
     [("refuse", Consequence::Refuse), ("ask", Consequence::Ask)];
 
 /// The names of every guard, for advice.
-const GUARDS: [&str; 23] = [
+const GUARDS: [&str; 25] = [
     "formComplete",
     "ageAtLeast",
     "citizenshipNotIn",
@@ -188,6 +188,8 @@ const GUARDS: [&str; 23] = [
     "notExtended",
     "notOverdue",
     "deadlinePassed",
+    "issuingNotStopped",
+    "activityNotBanned",
 ];
 
 /// The names of every effect, for advice.
@@ -828,6 +830,8 @@ fn guard<'t>(r: &mut Reading<'t>, value: &Value<'t>, names: &Names) -> Option<Gu
         ("notExtended", None) => Some(Guard::NotExtended),
         ("notOverdue", None) => Some(Guard::NotOverdue),
         ("deadlinePassed", None) => Some(Guard::DeadlinePassed),
+        ("issuingNotStopped", None) => Some(Guard::IssuingNotStopped),
+        ("activityNotBanned", None) => Some(Guard::ActivityNotBanned),
         ("ageAtLeast", Some(years)) => r.number(years, name).map(Guard::AgeAtLeast),
         ("withinDaysOfEntryOrFined", Some(days)) => {
             r.number(days, name).map(Guard::WithinDaysOfEntryOrFined)

@@ -709,6 +709,8 @@ pub struct StatusRow {
     pub permit_ends_on: Option<NaiveDate>,
     /// Unit's name.
     pub unit_title: String,
+    /// Unit's region.
+    pub region: String,
     /// Unit's time zone.
     pub time_zone: String,
     /// The number of the latest registration of rules.
@@ -736,6 +738,7 @@ pub async fn find_status(conn: &mut Conn, reference: &str) -> Result<Option<Stat
             p::paid_through.nullable(),
             p::ends_on.nullable(),
             u::title,
+            u::region,
             u::time_zone,
             sql::<BigInt>(LATEST),
         ))

@@ -317,6 +317,7 @@ pub fn form(passport: &str) -> Form {
         employer: Some(Employer {
             inn: Inn::parse("7707083893").unwrap(),
             name: "ООО «Стройка»".into(),
+            okved: None,
         }),
         contract: Some(Contract {
             salary: propusk::domain::fee::Money::from_kopecks(90_000_000).unwrap(),

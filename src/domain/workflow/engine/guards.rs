@@ -1,5 +1,7 @@
 //! What must hold: each guard answers with nothing or with what stands in the way and what to do about it.
 
+mod restrictions;
+
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use serde::Serialize;
 use uuid::Uuid;
@@ -247,6 +249,8 @@ fn holds(
             });
             (!passed).then(|| Blocked::new(guard, "The deadline has not passed."))
         }
+        Guard::IssuingNotStopped => restrictions::stopped(guard, context),
+        Guard::ActivityNotBanned => restrictions::banned(application, guard, context),
     }
 }
 
