@@ -8,6 +8,7 @@ pub mod application;
 pub mod calendar;
 pub mod checks;
 pub mod clock;
+pub mod duty;
 pub mod event;
 pub mod fee;
 pub mod form;

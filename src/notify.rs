@@ -21,6 +21,7 @@ pub use mailer::{Delivery, MailError, Mailer};
 use texts::{Language, Texts};
 
 use crate::domain::application::{Application, Decision, InformationItem, InformationKind};
+use crate::domain::duty::DutyStatus;
 use crate::domain::event::Alert;
 use crate::domain::fee::{Charge, ChargeStatus};
 use crate::domain::form::Person;
@@ -158,6 +159,9 @@ impl Composer {
             {
                 ("alert-overdue-subject", "alert-overdue-body")
             }
+            (Alert::DutyOverdue, _) if owes(application, &[DutyStatus::Overdue]) => {
+                ("alert-duty-subject", "alert-duty-body")
+            }
             _ => return Err(NoEmail::Overtaken),
         };
         args.set("unit", line(&case.unit_title));
@@ -255,8 +259,45 @@ fn write(
         "courtOrdered" => {
             Ok(("court-ordered-subject", reopened("court-ordered-body", application, language)?))
         }
+        "dutyReminder" => Ok(("duty-reminder-subject", duties(case, DutyStatus::Open, language)?)),
+        "dutyOverdue" => Ok(("duty-overdue-subject", duties(case, DutyStatus::Overdue, language)?)),
+        "dutyProofRejected" => {
+            let owed = [DutyStatus::Open, DutyStatus::Overdue];
+            if over || !owes(application, &owed) {
+                return Err(NoEmail::Overtaken);
+            }
+            let text = language.text("duty-proof-rejected-body", &FluentArgs::new())?;
+            Ok(("duty-proof-rejected-subject", vec![text]))
+        }
         other => Err(NoEmail::Unknown(other.to_owned())),
     }
+}
+
+fn owes(application: &Application, how: &[DutyStatus]) -> bool {
+    application.duties.iter().any(|one| how.contains(&one.status))
+}
+
+/// Says what is owed after issue and stands so, each with its last day.
+fn duties(case: &Case, status: DutyStatus, language: Language<'_>) -> Result<Vec<String>, NoEmail> {
+    let owed = case.application.duties.iter().filter(|one| one.status == status);
+    let items = owed.map(|one| {
+        let rule = case.definition.permit.duty(&one.duty);
+        let title = rule.and_then(|rule| rule.title.get(language.name)).unwrap_or(&one.duty);
+        let mut args = FluentArgs::new();
+        args.set("subject", line(title));
+        args.set("due", language.date(one.due_on)?);
+        language.text("item", &args)
+    });
+    let items: Vec<String> = items.collect::<Result<_>>()?;
+    if items.is_empty() || case.application.phase != Phase::InForce {
+        return Err(NoEmail::Overtaken);
+    }
+    let (head, closing) = match status {
+        DutyStatus::Overdue => ("duty-overdue-body", "duty-overdue-closing"),
+        _ => ("duty-reminder-body", "duty-reminder-closing"),
+    };
+    let none = FluentArgs::new();
+    Ok(vec![language.text(head, &none)?, bullets(items), language.text(closing, &none)?])
 }
 
 fn accepted(application: &Application, language: Language<'_>) -> Result<String> {

@@ -8,9 +8,10 @@ use utoipa::ToSchema;
 use validator::{Validate, ValidationErrors};
 
 use super::extract::read_tree;
-use super::form::{FormBody, of_our_time};
+use super::form::{EmployerBody, FormBody, of_our_time};
 use crate::domain::application::InformationKind;
 use crate::domain::checks::Outcome;
+use crate::domain::duty::{Notice, NoticeKind};
 use crate::domain::fee::{Money, Payment, Uin};
 use crate::domain::form::Form;
 use crate::domain::ground::{GroundCode, Grounds};
@@ -67,10 +68,18 @@ pub enum CommandRequest {
     Correct(Box<CorrectRequest>),
     /// A senior officer other than who decided does what a court has ordered.
     CourtOrder(CourtOrderRequest),
+    /// The applicant hands in the proof of a duty after issue, or tells of an event that one follows from.
+    ReportDuty(DutyReportRequest),
+    /// An officer finds the proof of a duty good.
+    ConfirmDuty(DutyRequest),
+    /// An officer finds the proof of a duty wanting: it is owed again.
+    RejectDutyProof(DutyReasonRequest),
+    /// An officer lets a duty go, although it is late or not done.
+    ExcuseDuty(DutyReasonRequest),
 }
 
 /// The names of the commands that a person can give.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 26] = [
     "submit",
     "withdraw",
     "refuseIntake",
@@ -93,6 +102,10 @@ const NAMES: [&str; 22] = [
     "reopen",
     "correct",
     "courtOrder",
+    "reportDuty",
+    "confirmDuty",
+    "rejectDutyProof",
+    "excuseDuty",
 ];
 
 /// A command without contents.
@@ -404,6 +417,72 @@ pub struct CourtOrderRequest {
     pub basis: JudgmentRequest,
 }
 
+/// What an employer has to notify of.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum NoticeKindRequest {
+    /// A contract was concluded.
+    Hiring,
+    /// A contract was ended.
+    Ending,
+}
+
+/// What happened that must be notified of.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NoticeRequest {
+    /// What.
+    pub kind: NoticeKindRequest,
+    /// When: from the issue of the permit to today.
+    #[schema(example = "2026-11-20")]
+    pub on: NaiveDate,
+    /// The employer, and the activity for which he hires.
+    #[validate(nested)]
+    pub employer: EmployerBody,
+}
+
+/// The proof of a duty, or an event that one follows from.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DutyReportRequest {
+    /// The duty's name, as the application lists it.
+    #[validate(length(min = 1, max = 60))]
+    #[schema(min_length = 1, max_length = 60, example = "contractCopy")]
+    pub duty: String,
+    /// The kind of the document that proves it; hand it in first. May be left out with an event that is told for the first
+    /// time: its duty is owed from then on.
+    #[validate(length(min = 1, max = 60))]
+    #[schema(min_length = 1, max_length = 60, example = "contractCopy")]
+    pub document: Option<String>,
+    /// The event, of a duty that counts from one.
+    #[validate(nested)]
+    pub notice: Option<NoticeRequest>,
+}
+
+/// Which duty.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DutyRequest {
+    /// Its number, as the application shows it.
+    #[validate(range(min = 1, max = 1000))]
+    #[schema(minimum = 1, maximum = 1000, example = 1)]
+    pub number: u32,
+}
+
+/// Which duty, and why.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DutyReasonRequest {
+    /// Its number, as the application shows it.
+    #[validate(range(min = 1, max = 1000))]
+    #[schema(minimum = 1, maximum = 1000, example = 1)]
+    pub number: u32,
+    /// Why, in words that the applicant can read.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "The contract is not signed.")]
+    pub reason: String,
+}
+
 /// A body that is an object with a command's name in it; [`Commanded::read`] takes it apart.
 #[derive(Debug)]
 pub struct Commanded(Map<String, Value>);
@@ -509,6 +588,19 @@ impl Commanded {
                 let JudgmentRequest { court, number, judged_on } = basis;
                 Command::CourtOrder { reason, basis: Judgment { court, number, judged_on } }
             }
+            "reportDuty" => part::<DutyReportRequest>(rest)?.parse()?,
+            "confirmDuty" => {
+                let DutyRequest { number } = part(rest)?;
+                Command::ConfirmDuty { number }
+            }
+            "rejectDutyProof" => {
+                let DutyReasonRequest { number, reason } = part(rest)?;
+                Command::RejectDutyProof { number, reason }
+            }
+            "excuseDuty" => {
+                let DutyReasonRequest { number, reason } = part(rest)?;
+                Command::ExcuseDuty { number, reason }
+            }
             _ => return Err(unknown("unknown-command")),
         })
     }
@@ -590,6 +682,29 @@ impl PaymentRequest {
             paid_at: self.paid_at,
             payer: None,
             ..Payment::default()
+        })
+    }
+}
+
+impl DutyReportRequest {
+    fn parse(self) -> Result<Command> {
+        let notice = self.notice.map(|one| {
+            let employer = one.employer.parse("/notice/employer").map_err(unfit)?;
+            Ok(Notice {
+                kind: match one.kind {
+                    NoticeKindRequest::Hiring => NoticeKind::Hiring,
+                    NoticeKindRequest::Ending => NoticeKind::Ending,
+                },
+                on: one.on,
+                inn: employer.inn,
+                employer: employer.name,
+                okved: employer.okved,
+            })
+        });
+        Ok(Command::ReportDuty {
+            duty: self.duty,
+            document: self.document,
+            notice: notice.transpose()?,
         })
     }
 }

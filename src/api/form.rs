@@ -375,13 +375,7 @@ impl FormBody {
                 fine_receipt: one.fine_receipt,
             }
         });
-        let employer = self.employer.map(|one| {
-            let inn = findings.take("/employer/inn", "invalid-inn", Inn::parse(&one.inn));
-            let okved = one
-                .okved
-                .map(|code| findings.take("/employer/okved", "invalid-okved", Okved::parse(&code)));
-            Some(Employer { inn: inn?, name: one.name, okved: okved.flatten() })
-        });
+        let employer = self.employer.map(|one| one.find("/employer", &mut findings));
         let contract = self.contract.map(|one| one.parse(&mut findings));
         let contact = self.contact.map(|one| one.parse(&mut findings));
         if let (Some(Some(person)), Some(Some((passport, Some(mrz))))) = (&person, &passport) {
@@ -400,6 +394,23 @@ impl FormBody {
             contact: contact.flatten(),
             prepaid_months: self.prepaid_months,
         })
+    }
+}
+
+impl EmployerBody {
+    /// Asks what a schema cannot; `base` is the pointer of the employer in the body.
+    pub(super) fn parse(self, base: &str) -> Result<Employer, Vec<Violation>> {
+        let mut findings = Findings { base, found: Vec::new() };
+        let found = self.find("", &mut findings);
+        found.filter(|_| findings.found.is_empty()).ok_or(findings.found)
+    }
+
+    fn find(self, place: &str, findings: &mut Findings<'_>) -> Option<Employer> {
+        let inn = findings.take(&format!("{place}/inn"), "invalid-inn", Inn::parse(&self.inn));
+        let okved = self.okved.map(|code| {
+            findings.take(&format!("{place}/okved"), "invalid-okved", Okved::parse(&code))
+        });
+        Some(Employer { inn: inn?, name: self.name, okved: okved.flatten() })
     }
 }
 

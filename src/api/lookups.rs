@@ -15,11 +15,12 @@ use super::applicant::language;
 use super::extract::{Json, Path, Query};
 use super::session::spend;
 use super::views::{
-    ChargeView, GroundView, InformationView, UnitView, grounds, text, waits_for, wording,
+    ChargeView, DutyView, GroundView, InformationView, UnitView, grounds, text, waits_for, wording,
 };
 use crate::app::App;
 use crate::domain::application::{Decision, InformationItem};
 use crate::domain::clock::StatutoryClock;
+use crate::domain::duty::DutyDays;
 use crate::domain::permit::{PermitNumber, PermitStatus};
 use crate::domain::reference::Reference;
 use crate::domain::rules::Rulebook;
@@ -235,6 +236,8 @@ pub struct DetailsView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 13, example = "77-0000000016")]
     pub permit: Option<String>,
+    /// What is owed after issue, until when, and what to do; empty before issue.
+    pub duties: Vec<DutyView>,
     /// What was put right, oldest first.
     pub corrections: Vec<PutRightView>,
 }
@@ -616,6 +619,7 @@ impl Stand<'_> {
             due_on,
             information: self.information,
             permit_days: self.permit_days,
+            duty_days: DutyDays::default(),
         };
         StatusView {
             reference: self.reference,
@@ -728,6 +732,10 @@ pub async fn show_status_details(
             }
         },
         permit: application.permit.as_ref().map(|permit| permit.number.to_string()),
+        duties: match &application.permit {
+            Some(_) => DutyView::all(&application.duties, definition, false, language),
+            None => Vec::new(),
+        },
         corrections: application
             .corrections
             .iter()

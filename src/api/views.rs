@@ -11,6 +11,7 @@ use crate::casework::Seen;
 use crate::domain::application::{Decision, Expedited, InformationItem, Note};
 use crate::domain::checks::{Check, blocking, supported_grounds};
 use crate::domain::clock::Extension;
+use crate::domain::duty::{DutyDays, DutyStatus, Obligation};
 use crate::domain::event::{Act, BuiltIn, Change, Event};
 use crate::domain::fee::payee::Requisites;
 use crate::domain::fee::{Charge, ChargeStatus, Money};
@@ -20,7 +21,8 @@ use crate::domain::permit::Permit;
 use crate::domain::queue::{Reason, Urgency, Work};
 use crate::domain::rules::Rulebook;
 use crate::domain::workflow::definition::{
-    Awaited, CheckSource, Consequence, Definition, FeePosition, Texts, Wording,
+    Awaited, CheckSource, Consequence, Definition, Duty, DutyConsequence, FeePosition, Texts,
+    Wording,
 };
 use crate::domain::workflow::engine::{Bases, Choice, act_by};
 use crate::error::{Error, Result};
@@ -698,6 +700,190 @@ pub struct DutyView {
     /// Until when, in words.
     #[schema(max_length = 100)]
     pub within: String,
+    /// Who owes it: `holder` or `employer`.
+    #[schema(max_length = 10, example = "holder")]
+    pub owed_by: &'static str,
+    /// The article that sets it.
+    #[schema(max_length = 300)]
+    pub basis: String,
+    /// The kind of the document that proves it; absent for one that is told in words alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 60, example = "contractCopy")]
+    pub proof: Option<String>,
+    /// What to do about it now.
+    #[schema(max_length = 1000)]
+    pub next: String,
+    /// Codes of the grounds on which the permit may be annulled when it is overdue.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 1, example = json!(["G15"]))]
+    pub grounds: Vec<String>,
+    /// How it stands; absent while nothing is owed of it by a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owed: Option<ObligationView>,
+}
+
+/// A duty that is or was owed by a day.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObligationView {
+    /// Number within the application, from 1.
+    #[schema(minimum = 1, example = 1)]
+    pub number: u32,
+    /// Its last day.
+    pub due_on: NaiveDate,
+    /// `open`, `reported`, `fulfilled`, `overdue`, `excused` or `breached`.
+    #[schema(max_length = 10, example = "open")]
+    pub status: &'static str,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// When it was first found overdue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overdue_at: Option<DateTime<Utc>>,
+    /// The document that was reported for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<DutyProofView>,
+    /// What happened, where it counts from that; absent where the person's data is not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<NoticeView>,
+    /// Why the last proof was found wanting, or the duty let go; absent where the person's data is not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2000)]
+    pub reason: Option<String>,
+}
+
+/// The document that was reported for a duty.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DutyProofView {
+    /// Its kind.
+    #[schema(max_length = 60, example = "contractCopy")]
+    pub document: String,
+    /// SHA-256 of its bytes.
+    #[schema(max_length = 64)]
+    pub digest: String,
+    /// When it was reported.
+    pub at: DateTime<Utc>,
+}
+
+/// What happened that must be notified of.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NoticeView {
+    /// `hiring` or `ending`.
+    #[schema(max_length = 10, example = "hiring")]
+    pub kind: &'static str,
+    /// When.
+    pub on: NaiveDate,
+    /// The employer's tax number.
+    #[schema(max_length = 12, example = "7707083893")]
+    pub inn: String,
+    /// The employer's name.
+    #[schema(max_length = 200)]
+    pub employer: String,
+    /// The activity for which he hires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 8, example = "41.20")]
+    pub okved: Option<String>,
+}
+
+impl DutyView {
+    /// Shows the duties of an issued permit, each as often as it was owed, once where it was not; `whole` says whether events
+    /// and reasons are shown, too.
+    #[must_use]
+    pub fn all(
+        owed: &[Obligation],
+        definition: &Definition,
+        whole: bool,
+        language: &str,
+    ) -> Vec<Self> {
+        let mut all = Vec::new();
+        for rule in &definition.permit.duties {
+            let before = all.len();
+            let of_it = owed.iter().filter(|one| one.duty == rule.id);
+            all.extend(of_it.map(|one| Self::of(rule, Some(one), whole, language)));
+            if all.len() == before {
+                all.push(Self::of(rule, None, whole, language));
+            }
+        }
+        all
+    }
+
+    fn of(rule: &Duty, owed: Option<&Obligation>, whole: bool, language: &str) -> Self {
+        Self {
+            id: rule.id.clone(),
+            title: text(&rule.title, language),
+            within: text(&rule.words, language),
+            owed_by: rule.owner.name(),
+            basis: rule.basis.clone(),
+            proof: rule.proof.clone(),
+            next: what_next(rule, owed, language),
+            grounds: match &rule.consequence {
+                DutyConsequence::ProposeAnnulment(code) => vec![code.to_string()],
+                DutyConsequence::Tell => Vec::new(),
+            },
+            owed: owed.map(|one| ObligationView {
+                number: one.number,
+                due_on: one.due_on,
+                status: one.status.name(),
+                since: one.since,
+                overdue_at: one.overdue_at,
+                proof: one.proof.as_ref().map(|proof| DutyProofView {
+                    document: proof.document.clone(),
+                    digest: proof.digest.clone(),
+                    at: proof.at,
+                }),
+                notice: one.notice.as_ref().filter(|_| whole).map(|notice| NoticeView {
+                    kind: notice.kind.name(),
+                    on: notice.on,
+                    inn: notice.inn.to_string(),
+                    employer: notice.employer.clone(),
+                    okved: notice.okved.as_ref().map(ToString::to_string),
+                }),
+                reason: one.reason.clone().filter(|_| whole),
+            }),
+        }
+    }
+}
+
+/// Says what to do about a duty.
+fn what_next(rule: &Duty, owed: Option<&Obligation>, language: &str) -> String {
+    let russian = language == "ru";
+    let proof = rule.proof.as_deref().unwrap_or_default();
+    let due = owed.map(|one| one.due_on.to_string()).unwrap_or_default();
+    match (owed.map(|one| one.status), russian) {
+        (None, false) if rule.term.is_none() => "Keep to the term.".to_owned(),
+        (None, true) if rule.term.is_none() => "Соблюдайте срок.".to_owned(),
+        (None, false) => {
+            format!("Tell of each such event with reportDuty, with the document '{proof}'.")
+        }
+        (None, true) => {
+            format!("Сообщайте о каждом таком событии командой reportDuty, с документом «{proof}».")
+        }
+        (Some(DutyStatus::Open), false) => {
+            format!("Hand in the document '{proof}' and report it (reportDuty) by {due}.")
+        }
+        (Some(DutyStatus::Open), true) => {
+            format!("До {due} передайте документ «{proof}» и сообщите о нём (reportDuty).")
+        }
+        (Some(DutyStatus::Reported), false) => {
+            "An officer looks at what you handed in. You need not do anything.".to_owned()
+        }
+        (Some(DutyStatus::Reported), true) => {
+            "Сотрудник проверяет переданный документ. От вас ничего не требуется.".to_owned()
+        }
+        (Some(DutyStatus::Overdue), false) => format!(
+            "The last day, {due}, has passed. Hand in the document '{proof}' at once and report it; an officer decides              what follows."
+        ),
+        (Some(DutyStatus::Overdue), true) => format!(
+            "Срок {due} истёк. Немедленно передайте документ «{proof}» и сообщите о нём; что последует, решит сотрудник."
+        ),
+        (Some(DutyStatus::Fulfilled), false) => "Done.".to_owned(),
+        (Some(DutyStatus::Fulfilled), true) => "Исполнено.".to_owned(),
+        (Some(DutyStatus::Excused), false) => "An officer has let it go.".to_owned(),
+        (Some(DutyStatus::Excused), true) => "Сотрудник освободил от исполнения.".to_owned(),
+        (Some(DutyStatus::Breached), false) => "The permit was annulled for it.".to_owned(),
+        (Some(DutyStatus::Breached), true) => "За неисполнение разрешение аннулировано.".to_owned(),
+    }
 }
 
 /// An application, as far as the caller may see it.
@@ -909,6 +1095,7 @@ impl ApplicationView {
                             .permit
                             .as_ref()
                             .map(|one| (one.paid_through, one.ends_on)),
+                        duty_days: DutyDays::default(),
                     },
                     &seen.rules.calendar,
                 )
@@ -981,18 +1168,7 @@ impl ApplicationView {
             duties: application
                 .permit
                 .as_ref()
-                .map(|_| {
-                    definition
-                        .permit
-                        .duties
-                        .iter()
-                        .map(|duty| DutyView {
-                            id: duty.id.clone(),
-                            title: text(&duty.title, language),
-                            within: text(&duty.within, language),
-                        })
-                        .collect()
-                })
+                .map(|_| DutyView::all(&application.duties, definition, true, language))
                 .unwrap_or_default(),
             claim: application.claim_at(seen.now).filter(|_| inside).map(|claim| ClaimView {
                 by: claim.by,
@@ -1043,6 +1219,7 @@ impl ApplicationView {
             ("proposal", self.proposal.is_some()),
             ("corrections", !self.corrections.is_empty()),
             ("permit", self.permit.is_some()),
+            ("duties", self.duties.iter().any(|duty| duty.owed.is_some())),
             ("claim", self.claim.is_some()),
             ("notes", !self.notes.is_empty()),
         ];
@@ -1107,8 +1284,8 @@ pub struct SummaryView {
     /// Who holds it; shown to the office.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimView>,
-    /// The kind of office work that it waits for: `intake`, `checks`, `registers`, `decision`, `payment`, `handover` or
-    /// `annulment`; shown to the office.
+    /// The kind of office work that it waits for: `intake`, `checks`, `registers`, `decision`, `payment`, `handover`,
+    /// `annulment`, `dutyProof` or `dutyOverdue`; shown to the office.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 10, example = "checks")]
     pub work: Option<&'static str>,

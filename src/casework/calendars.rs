@@ -17,6 +17,7 @@ use crate::domain::actor::Actor;
 use crate::domain::application::InformationItem;
 use crate::domain::calendar::{Calendar, CalendarError, ChangedDay, Heading, MissingYear, Mistake};
 use crate::domain::clock::StatutoryClock;
+use crate::domain::duty::{DutyDays, Obligation};
 use crate::domain::event::Scheduled;
 use crate::domain::rules::{RuleFile, Rulebook};
 use crate::domain::workflow::engine::{self, Bases, Dates};
@@ -109,6 +110,8 @@ pub struct Pass {
 enum Look {
     /// Other dates.
     Moved(Move),
+    /// Other last days of duties.
+    Duties,
     /// The same dates; and the timer comes then.
     Timers(Vec<Scheduled>),
 }
@@ -260,6 +263,7 @@ impl Casework {
         for row in &rows {
             match look(row, &rules) {
                 Ok(Look::Moved(one)) => ids.push(one.id),
+                Ok(Look::Duties) => ids.push(row.id),
                 Ok(Look::Timers(jobs)) => {
                     timers.extend(jobs.into_iter().map(|job| (job, row.id, row.version)));
                 }
@@ -434,6 +438,14 @@ fn look(row: &DatedRow, rules: &Rulebook) -> Result<Look> {
     }
     let version = u32::try_from(row.workflow_version).unwrap_or_default();
     let definition = rules.definition(&row.track, version);
+    let duties: Vec<Obligation> =
+        serde_json::from_value(row.duties.clone()).map_err(|_| corrupt("duties"))?;
+    let owed = definition.map_or(&[][..], |definition| &definition.permit.duties);
+    if row.duty_is_dated
+        && !engine::moved_duties(&duties, owed, &rules.calendar).map_err(missing)?.is_empty()
+    {
+        return Ok(Look::Duties);
+    }
     let state = definition.and_then(|definition| definition.state(&row.state));
     let Some(state) = state.filter(|state| engine::counts_working_days(state)) else {
         return Ok(Look::Timers(Vec::new()));
@@ -450,6 +462,7 @@ fn look(row: &DatedRow, rules: &Rulebook) -> Result<Look> {
         due_on: row.due_on,
         information: &information,
         permit_days: row.permit_ends_on.map(|ends_on| (row.permit_paid_through, ends_on)),
+        duty_days: DutyDays::of(&duties, owed),
     };
     engine::timers(row.id, state, bases, &rules.calendar, zone).map(Look::Timers).map_err(missing)
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::checks::Check;
 use super::clock::StatutoryClock;
+use super::duty::Obligation;
 use super::event::{Act, Change, Event};
 use super::fee::ledger::Acknowledgement;
 use super::fee::{Charge, ChargeStatus, Money};
@@ -303,6 +304,9 @@ pub struct Application {
     pub notes: Vec<Note>,
     /// What was put right, oldest first.
     pub corrections: Vec<Correction>,
+    /// What is and was owed after issue, by number.
+    #[serde(default)]
+    pub duties: Vec<Obligation>,
 }
 
 /// Why an event does not fit the application it is applied to.
@@ -419,6 +423,7 @@ impl Application {
             expedited: None,
             notes: Vec::new(),
             corrections: Vec::new(),
+            duties: Vec::new(),
         };
         for change in rest {
             application.change(event, change)?;
@@ -598,6 +603,12 @@ impl Application {
                 let hand = Hand { command: *command, by: *by };
                 if !self.hands.contains(&hand) {
                     self.hands.push(hand);
+                }
+            }
+            Change::DutySet { obligation } => {
+                match self.duties.iter_mut().find(|known| known.number == obligation.number) {
+                    Some(known) => known.clone_from(obligation),
+                    None => self.duties.push((**obligation).clone()),
                 }
             }
         }

@@ -14,6 +14,7 @@ use super::application::{
 };
 use super::checks::{Check, Finding, Override};
 use super::clock::StatutoryClock;
+use super::duty::Obligation;
 use super::fee::{Charge, ChargeStatus, Money};
 use super::form::{FieldChange, Form};
 use super::paper::PaperKind;
@@ -235,6 +236,11 @@ pub enum Change {
         /// Who.
         by: Uuid,
     },
+    /// A duty is now this: owed, reported, at an end, or due on another day.
+    DutySet {
+        /// The duty.
+        obligation: Box<Obligation>,
+    },
 }
 
 /// What an actor asked for, under the name that the log shows.
@@ -405,6 +411,8 @@ pub enum Alert {
     DueSoon,
     /// A date has passed.
     Overdue,
+    /// The last day of a duty has passed.
+    DutyOverdue,
 }
 
 impl Alert {
@@ -414,6 +422,7 @@ impl Alert {
         match self {
             Self::DueSoon => "dueSoon",
             Self::Overdue => "overdue",
+            Self::DutyOverdue => "dutyFoundOverdue",
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::application::Application;
 use super::calendar::Calendar;
+use super::duty::DutyStatus;
 use super::workflow::definition::{Awaited, CheckSource, Definition, Phase, State, Texts};
 use super::workflow::engine::Context;
 
@@ -30,11 +31,15 @@ pub enum Work {
     Handover,
     /// Annulment proposed, to be confirmed or turned down.
     Annulment,
+    /// The proof of a duty was handed in, to be confirmed or turned down.
+    DutyProof,
+    /// A duty is overdue: to be let go, or the permit to be annulled for it.
+    DutyOverdue,
 }
 
 impl Work {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Intake,
         Self::Checks,
         Self::Registers,
@@ -42,6 +47,8 @@ impl Work {
         Self::Payment,
         Self::Handover,
         Self::Annulment,
+        Self::DutyProof,
+        Self::DutyOverdue,
     ];
 
     /// Gives the kind's name as it stands in JSON and in the database.
@@ -55,6 +62,8 @@ impl Work {
             Self::Payment => "payment",
             Self::Handover => "handover",
             Self::Annulment => "annulment",
+            Self::DutyProof => "dutyProof",
+            Self::DutyOverdue => "dutyOverdue",
         }
     }
 
@@ -72,7 +81,7 @@ impl Work {
             Self::Checks | Self::Registers | Self::Decision => Phase::Checks,
             Self::Payment => Phase::Fee,
             Self::Handover => Phase::Issuance,
-            Self::Annulment => Phase::InForce,
+            Self::Annulment | Self::DutyProof | Self::DutyOverdue => Phase::InForce,
         }
     }
 
@@ -85,8 +94,9 @@ impl Work {
     /// Tells whether an application in `state` can wait for the office.
     #[must_use]
     pub fn may_wait_in(state: &State) -> bool {
-        // What was granted waits for the applicant's money and hand, and for the officer who books and hands over.
-        let granted = matches!(state.phase, Phase::Fee | Phase::Issuance);
+        // What was granted waits for the applicant's money and hand, and for the officer who books and hands over; with a
+        // permit in force, for whoever looks at its duties.
+        let granted = matches!(state.phase, Phase::Fee | Phase::Issuance | Phase::InForce);
         state.phase != Phase::Closed && (state.awaits == Some(Awaited::Office) || granted)
     }
 
@@ -102,9 +112,18 @@ impl Work {
             Phase::Checks => Some(Self::of_checks(application, context)),
             Phase::Fee => Some(Self::Payment),
             Phase::Issuance => Some(Self::Handover),
-            Phase::InForce => Some(Self::Annulment),
+            Phase::InForce if state.awaits == Some(Awaited::Office) => Some(Self::Annulment),
+            Phase::InForce => Self::of_duties(application),
             Phase::Closed => None,
         }
+    }
+
+    fn of_duties(application: &Application) -> Option<Self> {
+        let any = |status| application.duties.iter().any(|one| one.status == status);
+        if any(DutyStatus::Overdue) {
+            return Some(Self::DutyOverdue);
+        }
+        any(DutyStatus::Reported).then_some(Self::DutyProof)
     }
 
     fn of_checks(application: &Application, context: &Context<'_>) -> Self {
@@ -247,8 +266,11 @@ impl Queue {
     /// Gives the queues that a unit has until it sets others, in order.
     #[must_use]
     pub fn defaults() -> Vec<Self> {
-        use Work::{Annulment, Checks, Decision, Handover, Intake, Payment, Registers};
-        let all: [(&str, &str, &str, Option<Work>); 9] = [
+        use Work::{
+            Annulment, Checks, Decision, DutyOverdue, DutyProof, Handover, Intake, Payment,
+            Registers,
+        };
+        let all: [(&str, &str, &str, Option<Work>); 11] = [
             ("intake", "To be taken in", "К приёму", Some(Intake)),
             ("checks", "To be checked", "К проверке", Some(Checks)),
             ("registers", "Awaiting registers", "Ждут ответа реестров", Some(Registers)),
@@ -268,6 +290,13 @@ impl Queue {
                 "Просрочены или переданы старшему",
                 None,
             ),
+            (
+                "duty-proofs",
+                "Proofs of duties to be looked at",
+                "Подтверждения обязанностей на проверку",
+                Some(DutyProof),
+            ),
+            ("duties-overdue", "Duties overdue", "Просроченные обязанности", Some(DutyOverdue)),
         ];
         all.into_iter()
             .zip(1..)

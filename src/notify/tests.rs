@@ -114,6 +114,7 @@ fn case(language: &str) -> Case {
         expedited: None,
         notes: Vec::new(),
         corrections: Vec::new(),
+        duties: Vec::new(),
     };
     Case {
         application,

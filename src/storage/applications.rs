@@ -375,7 +375,7 @@ impl Query for Load<'_> {
         (SqlUuid, Text, Text, Integer, Text, SqlUuid, Text, Text, Integer),
         (Timestamptz, Timestamptz, Nullable<Timestamptz>, Nullable<Date>, Nullable<Timestamptz>),
         (Jsonb, Jsonb, Nullable<Jsonb>, Jsonb, Nullable<Jsonb>, Nullable<Jsonb>, Jsonb),
-        (Nullable<Jsonb>, Jsonb, Jsonb, Nullable<SqlUuid>, Nullable<Date>),
+        (Nullable<Jsonb>, Jsonb, Jsonb, Nullable<SqlUuid>, Nullable<Date>, Jsonb),
         (Nullable<Timestamptz>, Nullable<Timestamptz>),
         (
             Nullable<SqlUuid>,
@@ -396,7 +396,7 @@ impl QueryFragment<Pg> for Load<'_> {
             "SELECT a.id, a.reference, a.track, a.workflow_version, a.unit_code, a.applicant_id, \
              a.state, a.phase, a.version, a.created_at, a.state_since, a.submitted_at, a.due_on, \
              a.escalated_at, a.form, a.documents, a.clock, a.information, a.decision, a.proposal, \
-             a.hands, a.expedited, a.notes, a.corrections, a.state_event, a.standard_due_on, \
+             a.hands, a.expedited, a.notes, a.corrections, a.state_event, a.standard_due_on, a.duties, \
              a.warned_at, a.reminded_at, a.claimed_by, a.claimed_until, \
              a.claimed_from, a.assigned_by, \
              (SELECT o.name FROM accounts o WHERE o.id = a.claimed_by), \
@@ -539,7 +539,7 @@ type Times =
 type ClaimColumns =
     (Option<Uuid>, Option<DateTime<Utc>>, Option<String>, Option<Uuid>, Option<String>);
 
-type Desk = (Option<Value>, Value, Value, Option<Uuid>, Option<NaiveDate>);
+type Desk = (Option<Value>, Value, Value, Option<Uuid>, Option<NaiveDate>, Value);
 
 #[derive(Queryable)]
 struct Row {
@@ -637,7 +637,7 @@ impl Row {
         };
         let (created_at, state_since, submitted_at, due_on, escalated_at) = self.times;
         let (form, documents, clock, information, decision, proposal, hands) = self.parts;
-        let (expedited, notes, corrections, state_event, standard_due_on) = self.desk;
+        let (expedited, notes, corrections, state_event, standard_due_on, duties) = self.desk;
         let (warned_at, reminded_at) = self.told;
         let claim = match (self.claim.0, self.claim.1) {
             (Some(by), Some(until)) => {
@@ -694,6 +694,7 @@ impl Row {
             expedited: maybe("applications", "expedited", id, expedited)?,
             notes: json("applications", "notes", id, notes)?,
             corrections: json("applications", "corrections", id, corrections)?,
+            duties: json("applications", "duties", id, duties)?,
         };
         let time_zone: Tz = time_zone.parse().map_err(|_| corrupt("units", "time_zone"))?;
         Ok(Loaded {

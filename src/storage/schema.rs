@@ -59,6 +59,7 @@ diesel::table! {
         open_checks -> Array<Text>, barred -> Array<Uuid>, senior -> Bool, expedited -> Nullable<Jsonb>, notes -> Jsonb, corrections -> Jsonb,
         state_event -> Nullable<Uuid>, standard_due_on -> Nullable<Date>, warned_at -> Nullable<Timestamptz>,
         reminded_at -> Nullable<Timestamptz>, decided_on -> Nullable<Date>, decided_in -> Nullable<Integer>,
+        duties -> Jsonb, duty_due_on -> Nullable<Date>,
     }
 }
 

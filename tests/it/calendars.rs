@@ -35,7 +35,7 @@ const FILE: &str = "russia-2026.toml";
 const REGISTER: &str = "controlledPersons";
 
 /// The calendar of 2026 that ships, with further days off and weekends that are worked.
-fn calendar(off: &[&str], worked: &[&str]) -> String {
+pub fn calendar(off: &[&str], worked: &[&str]) -> String {
     let (_, text) = FILES.iter().find(|(path, _)| path.ends_with(FILE)).unwrap();
     let off: String = off.iter().map(|day| format!("    {day},\n")).collect();
     text.replace("working_days = 247\n", "")
@@ -570,7 +570,7 @@ async fn the_calendar_of_a_new_year_moves_nothing_and_is_in_force() {
 // ── Over HTTP ────────────────────────────────────────────────────────────────────────────────────────────────
 
 impl TestApp {
-    async fn put_calendar(&self, query: &str, version: i64, text: &str) -> Reply {
+    pub async fn put_calendar(&self, query: &str, version: i64, text: &str) -> Reply {
         self.put(&format!("/v1/calendars/RUS/2026{query}"))
             .by(ADMINISTRATOR)
             .if_match(version)

@@ -11,6 +11,7 @@ use propusk::domain::event::{Change, Job};
 use propusk::domain::form::Form;
 use propusk::domain::identity::CountryCode;
 use propusk::domain::workflow::command::Command;
+use propusk::domain::workflow::definition::CommandName;
 use propusk::domain::workflow::engine::{ALREADY_ANSWERED, ANSWER_STANDS, Rejection, Step};
 use propusk::error::ErrorCode;
 use serde_json::{Value, json};
@@ -668,14 +669,17 @@ async fn a_person_with_two_passports_is_found_in_another_script_and_another_offi
 async fn an_annulled_patent_bars_a_new_one_for_a_year() {
     let office = Office::open().await;
     let id = office.in_force("FA1234567").await;
+    let next = office.submitted(&office.migrant, "patent", "FA1234567").await;
+    office.clock.advance(TimeDelta::days(70));
+    office.casework.deadline(id, CommandName::DutyOverdue).await.unwrap();
     let propose = Command::ProposeAnnulment { grounds: grounds("G15"), reason: "no copy".into() };
     office.give(&office.boris, id, propose).await.unwrap();
     office.give(&office.senior, id, Command::ConfirmAnnulment).await.unwrap();
     let reference = office.now(id).await.application.reference.to_string();
-    let next = accepted(&office, "FA1234567").await;
+    office.give(&office.anna, next, Command::Accept).await.unwrap();
     let (outcome, reason, note) = found(&office, next, "permitBan").await;
     assert_eq!((outcome, reason.as_deref()), (Outcome::Hit, Some("annulled")));
-    assert!(note.contains(&reference) && note.contains("2027-03-10"), "{note}");
+    assert!(note.contains(&reference) && note.contains("2027-05-19"), "{note}");
     assert_eq!(found(&office, next, "duplicatePerson").await.0, Outcome::Clear);
     // It can be refused on the ground that the reason names.
     office.clear_all_but(&office.anna, next, "permitBan").await;

@@ -267,7 +267,7 @@ async fn whole_life(app: &TestApp) -> Case {
     give(OTHER_OFFICER, json!({ "command": "grant" })).await;
     app.pay(&case.id).await;
     give(OFFICER, json!({ "command": "handOver" })).await;
-    let propose = json!({ "command": "proposeAnnulment", "grounds": ["G15"], "reason": "his false contract" });
+    let propose = json!({ "command": "proposeAnnulment", "grounds": ["G17"], "reason": "his false contract" });
     give(OFFICER, propose.clone()).await;
     give(SENIOR, json!({ "command": "rejectAnnulment", "reason": "he did work there" })).await;
     give(OFFICER, propose).await;

@@ -12,6 +12,7 @@ mod checks;
 mod corrections;
 mod demo;
 mod desk;
+mod duties;
 mod erasure;
 mod http;
 mod information;

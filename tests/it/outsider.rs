@@ -578,7 +578,7 @@ async fn his(app: &TestApp) -> Case {
     app.pay(&case.id).await;
     give(app, &case, OFFICER, json!({ "command": "handOver" })).await;
     let reason = "his false contract";
-    let propose = json!({ "command": "proposeAnnulment", "grounds": ["G15"], "reason": reason });
+    let propose = json!({ "command": "proposeAnnulment", "grounds": ["G17"], "reason": reason });
     give(app, &case, OFFICER, propose).await;
     case
 }

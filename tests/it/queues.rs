@@ -13,6 +13,7 @@ use propusk::clock::Clock;
 use propusk::domain::actor::{Actor, Role};
 use propusk::domain::application::Application;
 use propusk::domain::checks::Outcome;
+use propusk::domain::duty::DutyStatus;
 use propusk::domain::fee::Uin;
 use propusk::domain::queue::{Filter, PAYMENTS, Queue, Work};
 use propusk::domain::reference::Reference;
@@ -101,6 +102,11 @@ fn work(office: &Office, registers: &BTreeSet<String>, one: &Application) -> Opt
         Phase::Submission => Work::Intake,
         Phase::Fee => Work::Payment,
         Phase::Issuance => Work::Handover,
+        // What is owed after issue has tests of its own: nothing of it is handed in or late here.
+        Phase::InForce if one.state == "inForce" => {
+            assert!(one.duties.iter().all(|duty| duty.status == DutyStatus::Open), "{one:?}");
+            return None;
+        }
         Phase::InForce | Phase::Closed => Work::Annulment,
         Phase::Checks => {
             let unanswered: Vec<&str> = one

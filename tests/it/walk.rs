@@ -297,7 +297,7 @@ async fn an_annulment_takes_four_eyes() {
     let number = app.see(&case.id).await["permit"]["number"].as_str().unwrap().to_owned();
     let valid = async || app.get(&format!("/v1/permits/{number}")).send().await.expect(200).json();
     let propose =
-        json!({ "command": "proposeAnnulment", "grounds": ["G15"], "reason": "No contract." });
+        json!({ "command": "proposeAnnulment", "grounds": ["G17"], "reason": "No contract." });
     app.command(SENIOR, &case.id, propose.clone()).await.expect(200);
     assert_eq!(valid().await["valid"], true, "a proposal takes nothing from anybody");
     let seen = app.get(&case.path("")).by(MIGRANT).send().await.expect(200).json();

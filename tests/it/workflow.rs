@@ -13,7 +13,8 @@ use propusk::domain::workflow::definition::{CommandName, Definition, Guard, Tran
 use propusk::domain::workflow::engine::{self, Rejection, Step};
 
 use crate::support::cases::{
-    Bench, Case, LEASE, REGISTER, TIMER, case_giver, commands, document, elsewhere, late, user,
+    Bench, Case, LEASE, REGISTER, TIMER, case_giver, commands, document, elsewhere, late, report,
+    user,
 };
 use crate::support::office::finding;
 
@@ -88,6 +89,15 @@ const PATENT: &[Move] = &[
     ("awaitingPayment", "correct", SENIOR, "awaitingPayment"),
     ("inForce", "lapse", CLOCK, "lapsed"),
     ("annulmentProposed", "lapse", CLOCK, "lapsed"),
+    ("inForce", "reportDuty", MINE, "inForce"),
+    ("inForce", "confirmDuty", OFFICE, "inForce"),
+    ("inForce", "rejectDutyProof", OFFICE, "inForce"),
+    ("inForce", "excuseDuty", OFFICE, "inForce"),
+    ("inForce", "remindDuty", CLOCK, "inForce"),
+    ("inForce", "dutyOverdue", CLOCK, "inForce"),
+    ("annulmentProposed", "reportDuty", MINE, "annulmentProposed"),
+    ("annulmentProposed", "remindDuty", CLOCK, "annulmentProposed"),
+    ("annulmentProposed", "dutyOverdue", CLOCK, "annulmentProposed"),
 ];
 
 /// What only the highly qualified specialist has: nothing is owed after the decision.
@@ -242,6 +252,11 @@ fn complete<'b>(bench: &'b Bench, definition: &Definition, role: Role, state: &s
     let mut case = bench.in_state(definition, role, state);
     if state == "checking" {
         case.clear_checks(&mut case_giver);
+    }
+    if matches!(state, "inForce" | "annulmentProposed") && definition.permit.has_duties_owed() {
+        case.hand_in_proofs();
+        let applicant = case.applicant.clone();
+        case.give(&report("employerNotice", Some(case.today())), &applicant);
     }
     case
 }

@@ -136,6 +136,10 @@ pub enum WorkBody {
     Handover,
     /// Annulment proposed, to be confirmed or turned down.
     Annulment,
+    /// The proof of a duty was handed in.
+    DutyProof,
+    /// A duty is overdue.
+    DutyOverdue,
 }
 
 /// A phase of an application's life.
@@ -218,6 +222,8 @@ impl From<FilterBody> for Filter {
             WorkBody::Payment => Work::Payment,
             WorkBody::Handover => Work::Handover,
             WorkBody::Annulment => Work::Annulment,
+            WorkBody::DutyProof => Work::DutyProof,
+            WorkBody::DutyOverdue => Work::DutyOverdue,
         });
         let phase = body.phase.into_iter().map(|phase| match phase {
             PhaseBody::Submission => Phase::Submission,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::definition::CommandName;
 use crate::domain::application::InformationKind;
 use crate::domain::checks::Outcome;
+use crate::domain::duty::Notice;
 use crate::domain::fee::Payment;
 use crate::domain::form::Form;
 use crate::domain::ground::Grounds;
@@ -202,6 +203,36 @@ pub enum Command {
         /// Which.
         name: CommandName,
     },
+    /// Hands in the proof of a duty, or tells of an event that one follows from.
+    ReportDuty {
+        /// The duty's name.
+        duty: String,
+        /// The kind of the document that proves it, handed in before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        document: Option<String>,
+        /// The event, of a duty that counts from one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notice: Option<Notice>,
+    },
+    /// Finds the proof of a duty good.
+    ConfirmDuty {
+        /// Its number.
+        number: u32,
+    },
+    /// Finds the proof of a duty wanting.
+    RejectDutyProof {
+        /// Its number.
+        number: u32,
+        /// Why.
+        reason: String,
+    },
+    /// Lets a duty go.
+    ExcuseDuty {
+        /// Its number.
+        number: u32,
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Command {
@@ -232,6 +263,10 @@ impl Command {
             Self::Correct { .. } => CommandName::Correct,
             Self::CourtOrder { .. } => CommandName::CourtOrder,
             Self::Deadline { name } => *name,
+            Self::ReportDuty { .. } => CommandName::ReportDuty,
+            Self::ConfirmDuty { .. } => CommandName::ConfirmDuty,
+            Self::RejectDutyProof { .. } => CommandName::RejectDutyProof,
+            Self::ExcuseDuty { .. } => CommandName::ExcuseDuty,
         }
     }
 
@@ -261,7 +296,11 @@ impl Command {
             | Self::Reopen { .. }
             | Self::Correct { .. }
             | Self::CourtOrder { .. }
-            | Self::Deadline { .. } => None,
+            | Self::Deadline { .. }
+            | Self::ReportDuty { .. }
+            | Self::ConfirmDuty { .. }
+            | Self::RejectDutyProof { .. }
+            | Self::ExcuseDuty { .. } => None,
         }
     }
 
@@ -291,7 +330,11 @@ impl Command {
             | Self::ProposeAnnulment { .. }
             | Self::ConfirmAnnulment
             | Self::RejectAnnulment { .. }
-            | Self::Deadline { .. } => None,
+            | Self::Deadline { .. }
+            | Self::ReportDuty { .. }
+            | Self::ConfirmDuty { .. }
+            | Self::RejectDutyProof { .. }
+            | Self::ExcuseDuty { .. } => None,
         }
     }
 }

@@ -126,11 +126,23 @@ pub enum CommandName {
     Lapse,
     /// Ends a permit whose term is over.
     Expire,
+    /// Hands in the proof of a duty, or tells of an event that one follows from.
+    ReportDuty,
+    /// Finds the proof of a duty good.
+    ConfirmDuty,
+    /// Finds the proof of a duty wanting.
+    RejectDutyProof,
+    /// Lets a duty go, saying why.
+    ExcuseDuty,
+    /// Reminds the holder of a duty.
+    RemindDuty,
+    /// Marks that the last day of a duty has passed.
+    DutyOverdue,
 }
 
 impl CommandName {
     /// Every command, for tables and tests.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 36] = [
         Self::Submit,
         Self::Withdraw,
         Self::RefuseIntake,
@@ -161,6 +173,12 @@ impl CommandName {
         Self::Escalate,
         Self::Lapse,
         Self::Expire,
+        Self::ReportDuty,
+        Self::ConfirmDuty,
+        Self::RejectDutyProof,
+        Self::ExcuseDuty,
+        Self::RemindDuty,
+        Self::DutyOverdue,
     ];
 
     /// Gives the command's name as it stands in JSON, in definitions and in the database.
@@ -197,6 +215,12 @@ impl CommandName {
             Self::Escalate => "escalate",
             Self::Lapse => "lapse",
             Self::Expire => "expire",
+            Self::ReportDuty => "reportDuty",
+            Self::ConfirmDuty => "confirmDuty",
+            Self::RejectDutyProof => "rejectDutyProof",
+            Self::ExcuseDuty => "excuseDuty",
+            Self::RemindDuty => "remindDuty",
+            Self::DutyOverdue => "dutyOverdue",
         }
     }
 
@@ -234,6 +258,12 @@ impl CommandName {
             Self::Escalate => "escalated",
             Self::Lapse => "lapsed",
             Self::Expire => "expired",
+            Self::ReportDuty => "dutyReported",
+            Self::ConfirmDuty => "dutyConfirmed",
+            Self::RejectDutyProof => "dutyProofRejected",
+            Self::ExcuseDuty => "dutyExcused",
+            Self::RemindDuty => "dutyReminded",
+            Self::DutyOverdue => "dutyFoundOverdue",
         }
     }
 
@@ -312,6 +342,8 @@ pub enum Guard {
     IssuingNotStopped,
     /// The employer's activity, where it is stated, is not barred today in the office's region.
     ActivityNotBanned,
+    /// A ground of the command that is the consequence of a duty is named only while that duty is overdue.
+    DutyMissed,
 }
 
 impl Guard {
@@ -344,6 +376,7 @@ impl Guard {
             Self::DeadlinePassed => "deadlinePassed",
             Self::IssuingNotStopped => "issuingNotStopped",
             Self::ActivityNotBanned => "activityNotBanned",
+            Self::DutyMissed => "dutyMissed",
         }
     }
 
@@ -435,6 +468,20 @@ pub enum Effect {
     Escalate,
     /// Sends the named message to the applicant.
     Notify(String),
+    /// Opens the duties whose terms count from issue.
+    OpenDuties,
+    /// Records the command's proof of a duty, opening one that follows from the command's event.
+    ReportDuty,
+    /// Marks the command's duty as fulfilled.
+    ConfirmDuty,
+    /// Takes the proof of the command's duty back.
+    RejectDutyProof,
+    /// Marks the command's duty as excused.
+    ExcuseDuty,
+    /// Reminds the holder of the duties whose day for it has come.
+    RemindDuties,
+    /// Marks the open duties whose last day has passed as overdue, and tells the holder and the office.
+    MarkDutiesOverdue,
 }
 
 impl Effect {
@@ -475,12 +522,19 @@ impl Effect {
             Self::AnnulPermit => "annulPermit",
             Self::Escalate => "escalate",
             Self::Notify(_) => "notify",
+            Self::OpenDuties => "openDuties",
+            Self::ReportDuty => "reportDuty",
+            Self::ConfirmDuty => "confirmDuty",
+            Self::RejectDutyProof => "rejectDutyProof",
+            Self::ExcuseDuty => "excuseDuty",
+            Self::RemindDuties => "remindDuties",
+            Self::MarkDutiesOverdue => "markDutiesOverdue",
         }
     }
 }
 
 /// The messages that [`Effect::Notify`] can name; `notify` has a text for each in every language.
-pub const MESSAGES: [&str; 11] = [
+pub const MESSAGES: [&str; 14] = [
     "accepted",
     "dateChanged",
     "informationRequested",
@@ -492,6 +546,9 @@ pub const MESSAGES: [&str; 11] = [
     "reopened",
     "corrected",
     "courtOrdered",
+    "dutyReminder",
+    "dutyOverdue",
+    "dutyProofRejected",
 ];
 
 /// From what a deadline counts.
@@ -516,6 +573,10 @@ pub enum DeadlineBasis {
     PaidThrough,
     /// The last day of the permit.
     PermitEnds,
+    /// The earliest last day of a duty that is open.
+    DutyDue,
+    /// The day of the next reminder of a duty: on that day the timer acts.
+    DutyReminder,
 }
 
 /// A day after which the timer acts; the day itself still counts.
@@ -852,7 +913,60 @@ pub enum PermitTerm {
     ContractUpToYears(u32),
 }
 
+/// From what the term of a duty counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DutyStart {
+    /// The issue of the permit: it is owed from then on.
+    Issue,
+    /// An event that is reported: it is owed from its report on, each time.
+    Event,
+}
+
+/// How long a duty may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum DutyTerm {
+    /// So many months.
+    Months(u32),
+    /// So many working days; day one is the next working day.
+    WorkingDays(u32),
+}
+
+/// Who owes a duty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DutyOwner {
+    /// The permit's holder.
+    Holder,
+    /// His employer.
+    Employer,
+}
+
+impl DutyOwner {
+    /// Gives the owner's name as it stands in JSON and in definitions.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Holder => "holder",
+            Self::Employer => "employer",
+        }
+    }
+}
+
+/// What may follow from a duty that is overdue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum DutyConsequence {
+    /// Nothing but that holder and office are told.
+    Tell,
+    /// An officer may propose to annul the permit on this ground, and on it only then.
+    ProposeAnnulment(GroundCode),
+}
+
 /// Something that must be done after issue.
+///
+/// One without a `term` is told in words alone: nothing is owed, nothing falls due.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Duty {
@@ -861,7 +975,21 @@ pub struct Duty {
     /// What it is, by language.
     pub title: Texts,
     /// In words: how long after what.
-    pub within: Texts,
+    pub words: Texts,
+    /// Who owes it.
+    pub owner: DutyOwner,
+    /// From what its term counts.
+    pub start: DutyStart,
+    /// The term.
+    pub term: Option<DutyTerm>,
+    /// Whether a term in months that ends on a day off goes on to the next working day.
+    pub to_working_day: bool,
+    /// How many calendar days before its last day the holder is reminded, the earliest reminder first.
+    pub remind_days_before: Vec<u32>,
+    /// The document that proves it.
+    pub proof: Option<String>,
+    /// What may follow when it is overdue.
+    pub consequence: DutyConsequence,
     /// The article that sets it.
     pub basis: String,
     /// The line of the file that begins it.
@@ -880,6 +1008,26 @@ pub struct PermitRule {
     pub duties: Vec<Duty>,
     /// The line of the file that begins it.
     pub line: usize,
+}
+
+impl PermitRule {
+    /// Finds a duty.
+    #[must_use]
+    pub fn duty(&self, id: &str) -> Option<&Duty> {
+        self.duties.iter().find(|duty| duty.id == id)
+    }
+
+    /// Tells whether a document proves a duty: it is handed in after issue, and not with the application.
+    #[must_use]
+    pub fn is_proof(&self, document: &str) -> bool {
+        self.duties.iter().any(|duty| duty.proof.as_deref() == Some(document))
+    }
+
+    /// Tells whether any of its duties is owed by a day.
+    #[must_use]
+    pub fn has_duties_owed(&self) -> bool {
+        self.duties.iter().any(|duty| duty.term.is_some())
+    }
 }
 
 /// One version of one track.

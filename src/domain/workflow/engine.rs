@@ -25,12 +25,13 @@ pub use self::desk::{
     add_note, claim, end_expedition, expedite, reassign, release, release_payment, remind,
 };
 pub use self::guards::{ALREADY_ANSWERED, ANSWER_STANDS, Blocked};
-pub use self::redating::{Dates, counts_working_days, moved, redate};
+pub use self::redating::{Dates, counts_working_days, moved, moved_duties, redate};
 use super::command::Command;
 use super::definition::{Awaited, CommandName, Definition, Phase, State, Transition};
 use crate::domain::actor::{Actor, Party, Role};
 use crate::domain::application::{Application, Document};
 use crate::domain::checks::local::Twin;
+use crate::domain::duty::{DutyStatus, Obligation};
 use crate::domain::event::{Act, BuiltIn, Change, Event, Scheduled};
 use crate::domain::form::Form;
 use crate::domain::queue::Work;
@@ -402,9 +403,24 @@ pub fn attach_document(
 ) -> Result<Step, Rejection> {
     let states = built_in_states(context.definition, BuiltIn::AttachDocument);
     applicant_may(application, actor, &states)?;
-    if !context.definition.documents.iter().any(|rule| rule.id == document.kind) {
-        let known: Vec<&str> =
-            context.definition.documents.iter().map(|rule| rule.id.as_str()).collect();
+    // What proves a duty is handed in after issue, and nothing else is.
+    let issued = application.phase == Phase::InForce;
+    let permit = &context.definition.permit;
+    let mut known: Vec<&str> =
+        context.definition.documents.iter().map(|rule| rule.id.as_str()).collect();
+    known.retain(|kind| permit.is_proof(kind) == issued);
+    let looked_at = |one: &Obligation| {
+        let proof = one.proof.as_ref().filter(|_| one.status == DutyStatus::Reported);
+        proof.is_some_and(|proof| proof.document == document.kind)
+    };
+    if application.duties.iter().any(looked_at) {
+        return Err(Rejection::Misfits(vec![Misfit {
+            pointer: "kind".into(),
+            code: "proof-looked-at",
+            detail: "An officer looks at the one that was handed in; wait for the answer.".into(),
+        }]));
+    }
+    if !known.contains(&&*document.kind) {
         return Err(Rejection::Misfits(vec![Misfit {
             pointer: "kind".into(),
             code: "unknown-document-kind",
@@ -431,10 +447,15 @@ pub fn built_in_states(definition: &Definition, act: BuiltIn) -> Vec<&str> {
         BuiltIn::AttachDocument => {
             state.initial
                 || (state.phase == Phase::Checks && state.awaits == Some(Awaited::Applicant))
+                || definition.transitions_for(&state.id, CommandName::ReportDuty).next().is_some()
         }
         BuiltIn::Claim | BuiltIn::ReleaseClaim | BuiltIn::Reassign => Work::may_wait_in(state),
-        // No clock runs before something was handed in, or once a permit is in force or all is over.
-        BuiltIn::Redate => !state.initial && !matches!(state.phase, Phase::InForce | Phase::Closed),
+        // No date runs before something was handed in, or once all is over; with a permit in force those of duties do.
+        BuiltIn::Redate => match state.phase {
+            Phase::Closed => false,
+            Phase::InForce => definition.permit.has_duties_owed(),
+            Phase::Submission | Phase::Checks | Phase::Fee | Phase::Issuance => !state.initial,
+        },
         // Whatever was handed in, the office can say something about, also when it is over.
         BuiltIn::AddNote | BuiltIn::ReleasePayment => !state.initial,
         BuiltIn::Expedite | BuiltIn::EndExpedition => {

@@ -1,4 +1,4 @@
-//! Proves that a definition is sound before anything runs by it: the rules W01 to W13 of `design.md`.
+//! Proves that a definition is sound before anything runs by it: the rules W01 to W14 of `design.md`.
 //!
 //! Each rule is one function whose comment says what is proved and how. The proofs are about the graph of
 //! states and transitions; they hold for every sequence of commands, whatever the guards say on the day. Names
@@ -7,6 +7,7 @@
 mod checks;
 mod clock;
 mod corrections;
+mod duties;
 mod graph;
 
 use std::collections::BTreeSet;
@@ -87,6 +88,7 @@ pub fn check(
     w09(&mut p);
     let standings = clock::w10(&mut p);
     corrections::w13(&mut p, &standings);
+    duties::w14(&mut p, grounds);
     single_items(&mut p);
     p.finish()
 }
@@ -304,6 +306,12 @@ const fn essence(command: CommandName) -> Option<Effect> {
         CommandName::Lapse => Effect::LapsePermit,
         CommandName::Expire => Effect::ExpirePermit,
         CommandName::Escalate => Effect::Escalate,
+        CommandName::ReportDuty => Effect::ReportDuty,
+        CommandName::ConfirmDuty => Effect::ConfirmDuty,
+        CommandName::RejectDutyProof => Effect::RejectDutyProof,
+        CommandName::ExcuseDuty => Effect::ExcuseDuty,
+        CommandName::RemindDuty => Effect::RemindDuties,
+        CommandName::DutyOverdue => Effect::MarkDutiesOverdue,
         CommandName::Submit
         | CommandName::Withdraw
         | CommandName::Accept
@@ -377,6 +385,7 @@ fn w01_contents(p: &mut Proof<'_>) {
                 Guard::DeadlinePassed => is_timers(command),
                 Guard::DecidedWithinMinutes(_) => command == CommandName::Undo,
                 Guard::AskedFirst => command == CommandName::Refuse,
+                Guard::DutyMissed => command == CommandName::ProposeAnnulment,
                 Guard::FormComplete
                 | Guard::AgeAtLeast(_)
                 | Guard::CitizenshipNotIn(_)
@@ -601,6 +610,7 @@ fn baseless(
         | DeadlineBasis::WorkingDays(_)
         | DeadlineBasis::ClockDue
         | DeadlineBasis::BeforeClockDue(_) => None,
+        DeadlineBasis::DutyDue | DeadlineBasis::DutyReminder => duties::baseless(d, phase),
     }
 }
 
@@ -820,15 +830,18 @@ const fn is_timers(command: CommandName) -> bool {
             | CommandName::Escalate
             | CommandName::Lapse
             | CommandName::Expire
+            | CommandName::RemindDuty
+            | CommandName::DutyOverdue
     )
 }
 
 /// The parties that may ever give a command.
 const fn eligible(command: CommandName) -> &'static [Party] {
     match command {
-        CommandName::Submit | CommandName::Withdraw | CommandName::AnswerInformation => {
-            &[Party::Applicant]
-        }
+        CommandName::Submit
+        | CommandName::Withdraw
+        | CommandName::AnswerInformation
+        | CommandName::ReportDuty => &[Party::Applicant],
         CommandName::RecordFinding => &[Party::Officer, Party::SeniorOfficer, Party::Register],
         CommandName::ExtendClock | CommandName::WithdrawExtension => &[Party::SeniorOfficer],
         CommandName::RecordPayment => &[Party::Payments, Party::Officer, Party::SeniorOfficer],
@@ -839,7 +852,9 @@ const fn eligible(command: CommandName) -> &'static [Party] {
         | CommandName::Warn
         | CommandName::Escalate
         | CommandName::Lapse
-        | CommandName::Expire => &[Party::Timer],
+        | CommandName::Expire
+        | CommandName::RemindDuty
+        | CommandName::DutyOverdue => &[Party::Timer],
         CommandName::RefuseIntake
         | CommandName::Accept
         | CommandName::OverrideFinding
@@ -854,7 +869,10 @@ const fn eligible(command: CommandName) -> &'static [Party] {
         | CommandName::Undo
         | CommandName::Reopen
         | CommandName::Correct
-        | CommandName::CourtOrder => &[Party::Officer, Party::SeniorOfficer],
+        | CommandName::CourtOrder
+        | CommandName::ConfirmDuty
+        | CommandName::RejectDutyProof
+        | CommandName::ExcuseDuty => &[Party::Officer, Party::SeniorOfficer],
     }
 }
 
@@ -954,7 +972,7 @@ fn w12(p: &mut Proof<'_>) {
     ));
     for item in &d.permit.duties {
         titles.push((&item.title, format!("the title of duty \"{}\"", item.id), item.line));
-        titles.push((&item.within, format!("the term of duty \"{}\"", item.id), item.line));
+        titles.push((&item.words, format!("the term of duty \"{}\"", item.id), item.line));
     }
     for (texts, what, line) in titles {
         for language in LANGUAGES {

@@ -12,7 +12,8 @@
 //! title = { en = "…", ru = "…" }
 //!
 //! [clock]                                     # working_days, stands_still_in, basis
-//! [permit]                                    # term, paid_by; [[permit.duty]]: id, title, within, basis
+//! [permit]                                    # term, paid_by
+//! [[permit.duty]]                             # id, title, words, within, from, owed_by, proof, consequence, basis …
 //! [[document]]                                # id, title, required
 //! [[check]]                                   # id, title, source, sends, due_working_days, blocking
 //! [[check.reason]]                            # id, means, title, grounds
@@ -35,9 +36,9 @@ use serde::{Deserialize, Serialize};
 use self::table::{Reading, Section, Value};
 use super::definition::{
     Awaited, CheckReason, CheckRule, CheckSource, ClockRule, CommandName, ComplaintRule,
-    Consequence, Deadline, DeadlineBasis, Definition, DocumentRule, Duty, Effect, FeePosition,
-    FeeRule, Guard, LANGUAGES, LocalCheck, MESSAGES, PermitRule, PermitTerm, Phase, State,
-    Transition, Wording,
+    Consequence, Deadline, DeadlineBasis, Definition, DocumentRule, Duty, DutyConsequence,
+    DutyOwner, DutyStart, DutyTerm, Effect, FeePosition, FeeRule, Guard, LANGUAGES, LocalCheck,
+    MESSAGES, PermitRule, PermitTerm, Phase, State, Transition, Wording,
 };
 use crate::domain::actor::{Party, Role};
 use crate::domain::checks::Outcome;
@@ -75,6 +76,8 @@ pub enum Rule {
     W12,
     /// A correction leads back only to where the undone command was given, by another and with a trace.
     W13,
+    /// What is owed after issue is opened, can be proved, falls due and has its consequence.
+    W14,
 }
 
 impl fmt::Display for Rule {
@@ -164,7 +167,7 @@ const CONSEQUENCES: [(&str, Consequence); 2] =
     [("refuse", Consequence::Refuse), ("ask", Consequence::Ask)];
 
 /// The names of every guard, for advice.
-const GUARDS: [&str; 25] = [
+const GUARDS: [&str; 26] = [
     "formComplete",
     "ageAtLeast",
     "citizenshipNotIn",
@@ -190,10 +193,11 @@ const GUARDS: [&str; 25] = [
     "deadlinePassed",
     "issuingNotStopped",
     "activityNotBanned",
+    "dutyMissed",
 ];
 
 /// The names of every effect, for advice.
-const EFFECTS: [&str; 33] = [
+const EFFECTS: [&str; 40] = [
     "startClock",
     "stopClock",
     "suspendClock",
@@ -227,9 +231,16 @@ const EFFECTS: [&str; 33] = [
     "annulPermit",
     "escalate",
     "notify",
+    "openDuties",
+    "reportDuty",
+    "confirmDuty",
+    "rejectDutyProof",
+    "excuseDuty",
+    "remindDuties",
+    "markDutiesOverdue",
 ];
 
-const BASES: [&str; 8] = [
+const BASES: [&str; 10] = [
     "calendarDays",
     "workingDays",
     "clockDue",
@@ -238,13 +249,21 @@ const BASES: [&str; 8] = [
     "beforeInformationDue",
     "paidThrough",
     "permitEnds",
+    "dutyDue",
+    "dutyReminder",
 ];
+
+const OWNERS: [(&str, DutyOwner); 2] =
+    [("holder", DutyOwner::Holder), ("employer", DutyOwner::Employer)];
+
+const STARTS: [(&str, DutyStart); 2] = [("issue", DutyStart::Issue), ("event", DutyStart::Event)];
 
 /// The names that the file defines and its other parts refer to.
 #[derive(Default)]
 struct Names {
     states: Vec<String>,
     fees: Vec<String>,
+    documents: Vec<String>,
 }
 
 impl Names {
@@ -259,7 +278,7 @@ impl Names {
                 .map(str::to_owned)
                 .collect()
         };
-        Self { states: ids("state"), fees: ids("fee") }
+        Self { states: ids("state"), fees: ids("fee"), documents: ids("document") }
     }
 }
 
@@ -589,7 +608,7 @@ fn permit<'t>(r: &mut Reading<'t>, root: &mut Section<'_, 't>, names: &Names) ->
             let line = r.line(value);
             Some(defined(r, line, "fee", name, &names.fees))
         }),
-        duties: s.sections(r, "duty").into_iter().map(|section| duty(r, section)).collect(),
+        duties: s.sections(r, "duty").into_iter().map(|one| duty(r, one, names)).collect(),
         line: s.line,
     };
     s.finish(r);
@@ -618,16 +637,87 @@ fn term<'t>(r: &mut Reading<'t>, value: &Value<'t>) -> PermitTerm {
     }
 }
 
-fn duty<'t>(r: &mut Reading<'t>, mut s: Section<'_, 't>) -> Duty {
+fn duty<'t>(r: &mut Reading<'t>, mut s: Section<'_, 't>, names: &Names) -> Duty {
+    let term = s.take("within").and_then(|value| duty_term(r, value));
     let duty = Duty {
         id: s.text(r, "id"),
         title: s.texts(r, "title"),
-        within: s.texts(r, "within"),
+        words: s.texts(r, "words"),
+        owner: named(r, &mut s, "owed_by", "party", &OWNERS).unwrap_or(DutyOwner::Holder),
+        start: named(r, &mut s, "from", "start", &STARTS).unwrap_or(DutyStart::Issue),
+        term,
+        to_working_day: s.flag(r, "to_working_day"),
+        remind_days_before: s
+            .list(r, "remind_days_before")
+            .into_iter()
+            .filter_map(|value| r.number(value, "remind_days_before"))
+            .collect(),
+        proof: s.take("proof").and_then(|value| {
+            let name = r.text(value, "proof")?;
+            let line = r.line(value);
+            Some(defined(r, line, "document", name, &names.documents))
+        }),
+        consequence: s
+            .take("consequence")
+            .and_then(|value| duty_consequence(r, value))
+            .unwrap_or(DutyConsequence::Tell),
         basis: s.maybe_text(r, "basis").unwrap_or_default(),
         line: s.line,
     };
     s.finish(r);
     duty
+}
+
+/// Reads a key whose value is one of a closed list; absent gives nothing.
+fn named<'t, T: Copy>(
+    r: &mut Reading<'t>,
+    s: &mut Section<'_, 't>,
+    key: &'static str,
+    what: &str,
+    known: &[(&'static str, T)],
+) -> Option<T> {
+    let value = s.take(key)?;
+    let name = r.text(value, key)?;
+    let line = r.line(value);
+    choose(r, line, what, &name, known)
+}
+
+fn duty_term<'t>(r: &mut Reading<'t>, value: &Value<'t>) -> Option<DutyTerm> {
+    let line = r.line(value);
+    let (name, argument) = name_and_argument(r, value, "within")?;
+    match (name, argument) {
+        ("months", Some(months)) => r.number(months, name).map(DutyTerm::Months),
+        ("workingDays", Some(days)) => r.number(days, name).map(DutyTerm::WorkingDays),
+        ("months" | "workingDays", None) => {
+            wrong_argument(r, line, "within", name, "a number, as in `{ months = 2 }`");
+            None
+        }
+        _ => {
+            r.undefined(line, "term", name, ["months", "workingDays"]);
+            None
+        }
+    }
+}
+
+fn duty_consequence<'t>(r: &mut Reading<'t>, value: &Value<'t>) -> Option<DutyConsequence> {
+    let line = r.line(value);
+    let (name, argument) = name_and_argument(r, value, "consequence")?;
+    match (name, argument) {
+        ("tell", None) => Some(DutyConsequence::Tell),
+        ("proposeAnnulment", Some(argument)) => {
+            let code = r.text(argument, name)?;
+            ground(r, line, &code).map(DutyConsequence::ProposeAnnulment)
+        }
+        ("tell" | "proposeAnnulment", _) => {
+            let wanted = "`\"tell\"` or `{ proposeAnnulment = \"G15\" }`";
+            wrong_argument(r, line, "consequence", name, wanted);
+            None
+        }
+        _ => {
+            r.undefined(line, "consequence", name, ["tell", "proposeAnnulment"]);
+            None
+        }
+    }
 }
 
 fn state<'t>(r: &mut Reading<'t>, mut s: Section<'_, 't>) -> State {
@@ -694,6 +784,8 @@ fn deadline_basis<'t>(r: &mut Reading<'t>, value: &Value<'t>) -> Option<Deadline
         ("informationDue", None) => Some(DeadlineBasis::InformationDue),
         ("paidThrough", None) => Some(DeadlineBasis::PaidThrough),
         ("permitEnds", None) => Some(DeadlineBasis::PermitEnds),
+        ("dutyDue", None) => Some(DeadlineBasis::DutyDue),
+        ("dutyReminder", None) => Some(DeadlineBasis::DutyReminder),
         _ if BASES.contains(&name) => {
             let wanted = if argument.is_none() { "a number of days" } else { "no value" };
             wrong_argument(r, line, "deadline", name, wanted);
@@ -832,6 +924,7 @@ fn guard<'t>(r: &mut Reading<'t>, value: &Value<'t>, names: &Names) -> Option<Gu
         ("deadlinePassed", None) => Some(Guard::DeadlinePassed),
         ("issuingNotStopped", None) => Some(Guard::IssuingNotStopped),
         ("activityNotBanned", None) => Some(Guard::ActivityNotBanned),
+        ("dutyMissed", None) => Some(Guard::DutyMissed),
         ("ageAtLeast", Some(years)) => r.number(years, name).map(Guard::AgeAtLeast),
         ("withinDaysOfEntryOrFined", Some(days)) => {
             r.number(days, name).map(Guard::WithinDaysOfEntryOrFined)
@@ -946,6 +1039,13 @@ fn plain_effect(name: &str) -> Option<Effect> {
         "expirePermit" => Effect::ExpirePermit,
         "annulPermit" => Effect::AnnulPermit,
         "escalate" => Effect::Escalate,
+        "openDuties" => Effect::OpenDuties,
+        "reportDuty" => Effect::ReportDuty,
+        "confirmDuty" => Effect::ConfirmDuty,
+        "rejectDutyProof" => Effect::RejectDutyProof,
+        "excuseDuty" => Effect::ExcuseDuty,
+        "remindDuties" => Effect::RemindDuties,
+        "markDutiesOverdue" => Effect::MarkDutiesOverdue,
         _ => return None,
     })
 }

@@ -34,6 +34,8 @@ alert-due-soon-subject = { $reference }: due on { $due }
 alert-due-soon-body = Application { $reference } ({ $unit }) has to be decided by { $due }.
 alert-overdue-subject = { $reference }: a date has passed
 alert-overdue-body = A date of application { $reference } ({ $unit }) has passed. It stands in the overdue queue.
+alert-duty-subject = { $reference }: a duty is overdue
+alert-duty-body = The last day of a duty after issue of application { $reference } ({ $unit }) has passed. It stands in the queue of overdue duties; nothing follows by itself.
 alert-link = Application: { $link }
 
 information-requested-subject = Application { $reference }: the office needs something from you
@@ -85,6 +87,15 @@ ready-body =
     Your permit is ready. It is handed over in person at the office named below.
 
     Bring the passport with which you applied.
+
+duty-reminder-subject = Application { $reference }: something is due after the issue of your permit
+duty-reminder-body = This is a reminder of what is owed after the issue of your permit:
+duty-reminder-closing = Hand the document in and report it in your application. Whoever does not may lose the permit.
+duty-overdue-subject = Application { $reference }: the last day of a duty has passed
+duty-overdue-body = The last day has passed, and nothing was handed in:
+duty-overdue-closing = Hand the document in at once and report it in your application. Nothing follows by itself: an officer decides, and he may propose to annul the permit.
+duty-proof-rejected-subject = Application { $reference }: what you handed in does not do
+duty-proof-rejected-body = An officer has looked at the document that you handed in after the issue of your permit, and it does not do. The reason and the last day are in your application. Hand in a better one and report it anew.
 
 undone-subject = Application { $reference }: the decision was withdrawn
 undone-body = The office has withdrawn its decision on your application and will decide anew. What you were told before does not count any more. The reason is in your application.

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{
-    Array, BigInt, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+    Array, BigInt, Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
 };
 use diesel::{QueryResult, Queryable};
 use diesel_async::RunQueryDsl;
@@ -45,11 +45,15 @@ pub struct DatedRow {
     pub permit_paid_through: Option<NaiveDate>,
     /// The permit's last day.
     pub permit_ends_on: Option<NaiveDate>,
+    /// What is owed after issue.
+    pub duties: Value,
+    /// Whether any of that is due on a day to come.
+    pub duty_is_dated: bool,
     /// Unit's time zone.
     pub time_zone: String,
 }
 
-/// Lists the applications after an id whose clock was not stopped or that are in one of these states, by id.
+/// Lists the applications after an id whose clock was not stopped, that owe a duty or that are in one of these states, by id.
 ///
 /// # Errors
 /// [`crate::error::Error::Internal`] when the database fails.
@@ -92,6 +96,8 @@ impl Query for ListDated<'_> {
         Jsonb,
         Nullable<Date>,
         Nullable<Date>,
+        Jsonb,
+        Bool,
         Text,
     );
 }
@@ -102,11 +108,12 @@ impl QueryFragment<Pg> for ListDated<'_> {
         out.push_sql(
             "SELECT a.id, a.reference, a.track, a.workflow_version, a.unit_code, a.state, a.version, \
              a.state_since, a.due_on, a.standard_due_on, a.clock, a.information, p.paid_through, \
-             p.ends_on, u.time_zone \
+             p.ends_on, a.duties, a.duty_due_on IS NOT NULL, u.time_zone \
              FROM applications a JOIN units u ON u.code = a.unit_code \
              LEFT JOIN permits p ON p.application_id = a.id \
-             WHERE (a.phase IN ('submission', 'checks', 'fee', 'issuance') OR a.work IS NOT NULL) \
-             AND ((a.clock IS NOT NULL AND a.clock ->> 'stoppedOn' IS NULL) OR a.state = ANY(",
+             WHERE (a.phase IN ('submission', 'checks', 'fee', 'issuance') OR a.work IS NOT NULL \
+             OR a.duty_due_on IS NOT NULL) \
+             AND (a.duty_due_on IS NOT NULL OR (a.clock IS NOT NULL AND a.clock ->> 'stoppedOn' IS NULL) OR a.state = ANY(",
         );
         out.push_bind_param::<Array<Text>, _>(self.states)?;
         out.push_sql(")) AND a.id > ");

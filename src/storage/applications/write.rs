@@ -17,12 +17,14 @@ use uuid::Uuid;
 use super::super::events::canonical;
 use super::super::rule_files::LATEST;
 use super::super::{Conn, query_failed};
+use crate::domain::duty::next_due;
 use crate::domain::event::sealed::{Private, SALT, Seal};
 use crate::domain::event::{Act, BuiltIn, Change, Event};
 use crate::domain::fee::ledger::{Holding, PaymentStep};
 use crate::domain::fee::{Money, Payment};
 use crate::domain::lookup;
 use crate::domain::queue::Work;
+use crate::domain::workflow::definition::Phase;
 use crate::domain::workflow::engine::Step;
 use crate::error::{Error, Result};
 
@@ -167,6 +169,8 @@ struct Desk {
     expedited: Option<Option<Value>>,
     notes: Option<Value>,
     corrections: Option<Value>,
+    /// And the earliest last day among them, while the permit is in force.
+    duties: Option<(Value, Option<NaiveDate>)>,
 }
 
 struct EventColumns<'a> {
@@ -309,6 +313,13 @@ impl<'a> Statement<'a> {
                 .transpose()?,
             corrections: changed(|c| matches!(c, Change::Corrected { .. }))
                 .then(|| to_value(&after.corrections))
+                .transpose()?,
+            duties: changed(|c| matches!(c, Change::DutySet { .. } | Change::StateEntered { .. }))
+                .then(|| {
+                    let in_force = after.phase == Phase::InForce;
+                    let due = next_due(&after.duties).filter(|_| in_force);
+                    to_value(&after.duties).map(|duties| (duties, due))
+                })
                 .transpose()?,
         };
         let decided = match (&after.decision, &after.clock) {
@@ -598,6 +609,12 @@ impl Statement<'_> {
         if let Some(corrections) = &self.desk.corrections {
             out.push_sql(", corrections = ");
             out.push_bind_param::<Jsonb, _>(corrections)?;
+        }
+        if let Some((duties, due_on)) = &self.desk.duties {
+            out.push_sql(", duties = ");
+            out.push_bind_param::<Jsonb, _>(duties)?;
+            out.push_sql(", duty_due_on = ");
+            out.push_bind_param::<Nullable<Date>, _>(due_on)?;
         }
         // The guard repeats what the decision was made on.
         out.push_sql(" WHERE id = ");

@@ -8,10 +8,12 @@ use propusk::clock::{Clock, FixedClock};
 use propusk::domain::actor::{Actor, Party, Role};
 use propusk::domain::application::{Application, Document, InformationKind};
 use propusk::domain::checks::Outcome;
+use propusk::domain::duty::{DutyStatus, Notice, NoticeKind};
 use propusk::domain::event::Event;
 use propusk::domain::fee::{Money, Payment, Uin};
 use propusk::domain::form::Form;
 use propusk::domain::ground::{GroundCode, Grounds};
+use propusk::domain::identity::Inn;
 use propusk::domain::reference::Reference;
 use propusk::domain::rules::Rulebook;
 use propusk::domain::workflow::command::{Answer, Command, Judgment, RequestedItem};
@@ -205,6 +207,20 @@ impl Case<'_> {
         self.give(&command, &giver(CommandName::OverrideFinding));
     }
 
+    /// Hands in what proves the duties after issue.
+    pub fn hand_in_proofs(&mut self) {
+        let duties = self.definition.permit.duties.iter();
+        for kind in duties.filter_map(|duty| duty.proof.as_deref()) {
+            let step = engine::attach_document(
+                &self.application,
+                document(kind),
+                &self.applicant,
+                &self.context(),
+            );
+            self.take(step.unwrap());
+        }
+    }
+
     /// Takes one transition, doing first what its guards ask for.
     pub fn walk(&mut self, transition: &Transition, giver: &mut dyn FnMut(CommandName) -> Actor) {
         if transition.guards.contains(&Guard::ChecksClear) {
@@ -227,6 +243,17 @@ impl Case<'_> {
         if transition.command == CommandName::OverrideFinding {
             let check = self.application.checks[0].id.clone();
             self.give(&finding(&check, Outcome::Hit), &case_giver(CommandName::RecordFinding));
+        }
+        let about_duties = matches!(
+            transition.command,
+            CommandName::ReportDuty | CommandName::ConfirmDuty | CommandName::RejectDutyProof
+        );
+        if about_duties {
+            self.hand_in_proofs();
+        }
+        if matches!(transition.command, CommandName::ConfirmDuty | CommandName::RejectDutyProof) {
+            let applicant = self.applicant.clone();
+            self.give(&report("employerNotice", Some(self.today())), &applicant);
         }
         let party = transition.actors[0];
         let actor = match party {
@@ -257,7 +284,11 @@ static NO_REGISTERS: std::collections::BTreeSet<String> = std::collections::BTre
 
 /// After how long a command of the timer is due, whatever the state: long enough for each, within the calendars.
 pub fn late(command: CommandName) -> TimeDelta {
-    TimeDelta::days(if command == CommandName::Expire { 1200 } else { 45 })
+    TimeDelta::days(match command {
+        CommandName::Expire => 1200,
+        CommandName::RemindDuty | CommandName::DutyOverdue => 70,
+        _ => 45,
+    })
 }
 
 /// Every command with contents that fit the application where anything does, then those that never fit.
@@ -306,6 +337,8 @@ pub fn commands(
         },
     };
     let said = || "said".to_owned();
+    let reported = application.duties.iter().find(|one| one.status == DutyStatus::Reported);
+    let looked_at = reported.map_or(1, |one| one.number);
     let mut all = vec![
         ("submit", Command::Submit),
         ("withdraw", Command::Withdraw { reason: None }),
@@ -335,6 +368,10 @@ pub fn commands(
         ("reopen", Command::Reopen { reason: said(), basis: said() }),
         ("correct", correct(application, "Каримоф")),
         ("courtOrder", Command::CourtOrder { reason: said(), basis: judgment(today) }),
+        ("reportDuty", report("contractCopy", None)),
+        ("confirmDuty", Command::ConfirmDuty { number: looked_at }),
+        ("rejectDutyProof", Command::RejectDutyProof { number: looked_at, reason: said() }),
+        ("excuseDuty", Command::ExcuseDuty { number: looked_at, reason: said() }),
     ];
     for name in TIMER {
         all.push((name.name(), Command::Deadline { name }));
@@ -367,6 +404,10 @@ pub fn commands(
         ),
         ("recordPayment for another UIN", pay(Uin::compose("188", 777), 100)),
         ("correct what is right", correct(application, "")),
+        ("reportDuty that there is not", report("weather", None)),
+        ("reportDuty without an event", report("employerNotice", None)),
+        ("reportDuty with an event to come", report("employerNotice", Some(today + Days::new(1)))),
+        ("confirmDuty that there is not", Command::ConfirmDuty { number: 99 }),
         (
             "courtOrder of tomorrow",
             Command::CourtOrder { reason: said(), basis: judgment(today + Days::new(1)) },
@@ -414,7 +455,7 @@ fn judgment(judged_on: NaiveDate) -> Judgment {
 }
 
 /// The commands that only the timer gives.
-pub const TIMER: [CommandName; 8] = [
+pub const TIMER: [CommandName; 10] = [
     CommandName::ExpireDraft,
     CommandName::ExpireUnpaid,
     CommandName::ExpireInformation,
@@ -423,7 +464,24 @@ pub const TIMER: [CommandName; 8] = [
     CommandName::Escalate,
     CommandName::Lapse,
     CommandName::Expire,
+    CommandName::RemindDuty,
+    CommandName::DutyOverdue,
 ];
+
+/// Reports a duty with its document; with a day: that the worker was hired then.
+pub fn report(duty: &str, hired_on: Option<NaiveDate>) -> Command {
+    Command::ReportDuty {
+        duty: duty.into(),
+        document: Some(duty.into()),
+        notice: hired_on.map(|on| Notice {
+            kind: NoticeKind::Hiring,
+            on,
+            inn: Inn::parse("7707083893").unwrap(),
+            employer: "ООО «Стройка»".into(),
+            okved: None,
+        }),
+    }
+}
 
 pub fn grounds(code: &str) -> Grounds {
     Grounds::new(vec![GroundCode::parse(code).unwrap()]).unwrap()

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{Context, Rejection};
 use crate::domain::application::{Application, InformationItem};
 use crate::domain::calendar::{Calendar, MissingYear};
+use crate::domain::duty::DutyDays;
 use crate::domain::event::{Job, Scheduled};
 use crate::domain::workflow::definition::{Awaited, CommandName, Deadline, DeadlineBasis, State};
 
@@ -21,6 +22,8 @@ pub struct Bases<'a> {
     pub information: &'a [InformationItem],
     /// The permit's last paid day, where months are paid, and its last day.
     pub permit_days: Option<(Option<NaiveDate>, NaiveDate)>,
+    /// The days of what is owed after issue.
+    pub duty_days: DutyDays,
 }
 
 /// Gives the last day that still counts; `None` when nothing is due at present.
@@ -29,7 +32,7 @@ fn day(
     bases: Bases<'_>,
     calendar: &Calendar,
 ) -> Result<Option<NaiveDate>, MissingYear> {
-    let Bases { since, due_on, information, permit_days } = bases;
+    let Bases { since, due_on, information, permit_days, duty_days } = bases;
     Ok(match basis {
         DeadlineBasis::CalendarDays(days) => since.checked_add_days(Days::new(u64::from(days))),
         DeadlineBasis::WorkingDays(days) => Some(calendar.add_working_days(since, days)?),
@@ -48,6 +51,9 @@ fn day(
             permit_days.and_then(|(paid, ends_on)| paid.filter(|paid| *paid < ends_on))
         }
         DeadlineBasis::PermitEnds => permit_days.map(|(_, ends_on)| ends_on),
+        DeadlineBasis::DutyDue => duty_days.due,
+        // The timer comes on the day after the last one that counts.
+        DeadlineBasis::DutyReminder => duty_days.reminder.and_then(|day| day.pred_opt()),
     })
 }
 
@@ -63,9 +69,16 @@ pub fn act_by(state: &State, bases: Bases<'_>, calendar: &Calendar) -> Option<Na
     if state.awaits != Some(Awaited::Applicant) {
         return None;
     }
-    // An escalation tells the office; what the applicant has to do can still be done.
+    // An escalation tells the office; what the applicant has to do can still be done. Duties have days of their own.
     let deadlines = state.deadlines.iter().filter(|one| {
-        !matches!(one.command, CommandName::Escalate | CommandName::Warn | CommandName::Remind)
+        !matches!(
+            one.command,
+            CommandName::Escalate
+                | CommandName::Warn
+                | CommandName::Remind
+                | CommandName::RemindDuty
+                | CommandName::DutyOverdue
+        )
     });
     let days = deadlines.filter_map(|one| day(one.basis, bases, calendar).ok());
     days.flatten().min()
@@ -77,6 +90,7 @@ fn bases<'a>(application: &'a Application, context: &Context<'_>) -> Bases<'a> {
         due_on: application.due_on,
         information: &application.information,
         permit_days: application.permit.as_ref().map(|one| (one.paid_through, one.ends_on)),
+        duty_days: DutyDays::of(&application.duties, &context.definition.permit.duties),
     }
 }
 
@@ -164,6 +178,17 @@ pub(super) fn schedule(
 pub(super) fn keys(application: &Application, context: &Context<'_>) -> Vec<String> {
     deadlines(application, context)
         .iter()
+        .map(|deadline| Job::Timer { application: application.id, command: deadline.command }.key())
+        .collect()
+}
+
+/// Gives the keys of those of them that are about duties.
+pub(super) fn duty_keys(application: &Application, context: &Context<'_>) -> Vec<String> {
+    let about =
+        |one: &&Deadline| matches!(one.basis, DeadlineBasis::DutyDue | DeadlineBasis::DutyReminder);
+    deadlines(application, context)
+        .iter()
+        .filter(about)
         .map(|deadline| Job::Timer { application: application.id, command: deadline.command }.key())
         .collect()
 }

@@ -1,7 +1,8 @@
 //! What is done: each effect adds changes to the event, seeing what the ones before it changed. What puts a decision
-//! right is in `corrections`, what the applicant is asked and answers in `information`.
+//! right is in `corrections`, what the applicant is asked and answers in `information`, what is owed after issue in `duties`.
 
 mod corrections;
+mod duties;
 mod information;
 
 use chrono::{Days, NaiveDate};
@@ -196,6 +197,7 @@ impl<'c> Draft<'_, 'c> {
             Effect::CorrectForm => self.correct_form(),
             Effect::ReinstatePermit => {
                 self.change(Change::PermitReinstated)?;
+                self.restore_duties()?;
                 self.change(Change::ProposalDropped)
             }
             Effect::IssuePermit => self.issue(),
@@ -210,7 +212,8 @@ impl<'c> Draft<'_, 'c> {
                 self.change(Change::PermitEnded { status: PermitStatus::Expired, on })
             }
             Effect::AnnulPermit => {
-                self.change(Change::PermitEnded { status: PermitStatus::Annulled, on: today })
+                self.change(Change::PermitEnded { status: PermitStatus::Annulled, on: today })?;
+                self.breach_duties()
             }
             Effect::Escalate => {
                 self.alerts.push(Alert::Overdue);
@@ -222,6 +225,13 @@ impl<'c> Draft<'_, 'c> {
                 self.messages.push(message.clone());
                 Ok(())
             }
+            Effect::OpenDuties => self.open_duties(),
+            Effect::ReportDuty => self.report_duty(),
+            Effect::ConfirmDuty => self.confirm_duty(),
+            Effect::RejectDutyProof => self.reject_duty_proof(),
+            Effect::ExcuseDuty => self.excuse_duty(),
+            Effect::RemindDuties => self.remind_duties(),
+            Effect::MarkDutiesOverdue => self.mark_duties_overdue(),
         }
     }
 
@@ -753,12 +763,17 @@ impl<'c> Draft<'_, 'c> {
                     | Change::InformationAsked { .. }
                     | Change::InformationAnswered { .. }
                     | Change::PermitIssued { .. }
+                    | Change::DutySet { .. }
             )
         });
         let mut schedule =
             if dates_moved { deadlines::schedule(&self.after, self.context)? } else { Vec::new() };
-        let mut call_off =
-            if moved { deadlines::keys(self.before, self.context) } else { Vec::new() };
+        let duties_moved = self.before.duties != self.after.duties;
+        let mut call_off = match (moved, duties_moved) {
+            (true, _) => deadlines::keys(self.before, self.context),
+            (false, true) => deadlines::duty_keys(self.before, self.context),
+            (false, false) => Vec::new(),
+        };
         call_off.extend(self.pointless);
         call_off.retain(|key| !schedule.iter().any(|scheduled| scheduled.job.key() == *key));
         schedule.extend(self.messages.iter().map(|message| Scheduled {

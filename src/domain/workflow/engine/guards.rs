@@ -1,5 +1,6 @@
 //! What must hold: each guard answers with nothing or with what stands in the way and what to do about it.
 
+mod duties;
 mod restrictions;
 
 use chrono::{DateTime, Days, TimeDelta, Utc};
@@ -250,7 +251,8 @@ fn holds(
             (!passed).then(|| Blocked::new(guard, "The deadline has not passed."))
         }
         Guard::IssuingNotStopped => restrictions::stopped(guard, context),
-        Guard::ActivityNotBanned => restrictions::banned(application, guard, context),
+        Guard::ActivityNotBanned => restrictions::banned(application, command, guard, context),
+        Guard::DutyMissed => duties::missed(application, command, guard, context),
     }
 }
 

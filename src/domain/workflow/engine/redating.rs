@@ -11,8 +11,9 @@ use crate::domain::actor::{Actor, Party};
 use crate::domain::application::Application;
 use crate::domain::calendar::{Calendar, MissingYear};
 use crate::domain::clock::StatutoryClock;
+use crate::domain::duty::{self, DutyStatus, Obligation};
 use crate::domain::event::{BuiltIn, Change, Job, Scheduled};
-use crate::domain::workflow::definition::{CommandName, DeadlineBasis, State};
+use crate::domain::workflow::definition::{CommandName, DeadlineBasis, Duty, Phase, State};
 
 /// The dates that a clock promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,28 @@ pub fn moved(
     Ok((dates != known).then_some(dates))
 }
 
+/// Gives the duties that are owed and that a calendar gives another last day.
+///
+/// # Errors
+/// [`MissingYear`] when the term of one runs into a year without a calendar.
+pub fn moved_duties(
+    owed: &[Obligation],
+    rules: &[Duty],
+    calendar: &Calendar,
+) -> Result<Vec<Obligation>, MissingYear> {
+    let mut moved = Vec::new();
+    for one in owed.iter().filter(|one| one.status == DutyStatus::Open) {
+        let Some(rule) = rules.iter().find(|rule| rule.id == one.duty) else { continue };
+        match duty::due_on(rule, one.counts_from, calendar)? {
+            Some(due_on) if due_on != one.due_on => {
+                moved.push(Obligation { due_on, ..one.clone() });
+            }
+            Some(_) | None => {}
+        }
+    }
+    Ok(moved)
+}
+
 /// Tells whether the timer's days in a state are counted in working days, from its beginning or to the statutory date.
 #[must_use]
 pub fn counts_working_days(state: &State) -> bool {
@@ -62,8 +85,14 @@ pub fn redate(
         return Err(Rejection::Forbidden { parties: vec![Party::Timer] });
     }
     let known = Dates { due_on: application.due_on, standard_due_on: application.standard_due_on };
-    let dates = moved(application.clock.as_ref(), known, &context.rules.calendar)
-        .map_err(|missing| Rejection::RuleMissing(missing.to_string()))?;
+    let missing = |missing: MissingYear| Rejection::RuleMissing(missing.to_string());
+    let calendar = &context.rules.calendar;
+    let dates = moved(application.clock.as_ref(), known, calendar).map_err(missing)?;
+    let rules = &context.definition.permit.duties;
+    let duties = moved_duties(&application.duties, rules, calendar).map_err(missing)?;
+    if !duties.is_empty() && application.phase == Phase::InForce {
+        return redate_duties(application, number, duties, actor, context).map(Some);
+    }
     let (Some(dates), Some(clock)) = (dates, &application.clock) else { return Ok(None) };
     let mut request = json!({
         "calendar": number,
@@ -91,4 +120,28 @@ pub fn redate(
     };
     step.schedule.retain(|scheduled| scheduled.run_at > context.now || !told(scheduled));
     Ok(Some(step))
+}
+
+/// Writes the last days of duties anew; the clock of a permit in force was stopped long ago.
+fn redate_duties(
+    application: &Application,
+    number: i64,
+    duties: Vec<Obligation>,
+    actor: &Actor,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    let before = |number: u32| application.duties.iter().find(|one| one.number == number);
+    let days: Vec<_> = duties
+        .iter()
+        .map(|one| {
+            let from = before(one.number).map(|before| before.due_on);
+            json!({ "number": one.number, "dueOn": { "from": from, "to": one.due_on } })
+        })
+        .collect();
+    let request = json!({ "calendar": number, "duties": days });
+    let set = |one| Change::DutySet { obligation: Box::new(one) };
+    let changes = duties.into_iter().map(set).collect();
+    let mut step = stay(application, BuiltIn::Redate, request, actor, changes, context)?;
+    step.schedule = deadlines::schedule(&step.after, context)?;
+    Ok(step)
 }

@@ -207,7 +207,14 @@ fn pass(
             | Effect::ExpirePermit
             | Effect::AnnulPermit
             | Effect::Escalate
-            | Effect::Notify(_) => continue,
+            | Effect::Notify(_)
+            | Effect::OpenDuties
+            | Effect::ReportDuty
+            | Effect::ConfirmDuty
+            | Effect::RejectDutyProof
+            | Effect::ExcuseDuty
+            | Effect::RemindDuties
+            | Effect::MarkDutiesOverdue => continue,
         };
         if !fits {
             let message = format!(

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn the_lists_of_names_for_advice_are_those_that_are_read() {
-    let names = Names { states: Vec::new(), fees: vec!["x".to_owned()] };
+    let names = Names { fees: vec!["x".to_owned()], ..Names::default() };
     for (list, key) in [(GUARDS.as_slice(), "guard"), (EFFECTS.as_slice(), "effect")] {
         for name in list {
             let texts = [

@@ -2,6 +2,8 @@
 
 use super::Blocked;
 use crate::domain::application::Application;
+use crate::domain::duty::NoticeKind;
+use crate::domain::workflow::command::Command;
 use crate::domain::workflow::definition::Guard;
 use crate::domain::workflow::engine::Context;
 
@@ -20,13 +22,22 @@ pub(super) fn stopped(guard: &Guard, context: &Context<'_>) -> Option<Blocked> {
     })
 }
 
-/// Says that the employer's activity is barred today in the office's region.
+/// Says that the employer's activity is barred today in the office's region: that of the contract at hand, or else the one
+/// that the form states. Ending a contract is never barred.
 pub(super) fn banned(
     application: &Application,
+    command: Option<&Command>,
     guard: &Guard,
     context: &Context<'_>,
 ) -> Option<Blocked> {
-    let okved = application.form.employer.as_ref()?.okved.as_ref()?;
+    let stated = || application.form.employer.as_ref()?.okved.as_ref();
+    let (okved, part) = match command {
+        Some(Command::ReportDuty { notice: Some(notice), .. }) => match notice.kind {
+            NoticeKind::Hiring => (notice.okved.as_ref()?, "notice.okved"),
+            NoticeKind::Ending => return None,
+        },
+        _ => (stated()?, "form.employer.okved"),
+    };
     let region = &context.unit.region;
     let ban = context.rules.restrictions.ban(okved, region, context.today())?;
     Some(Blocked {
@@ -36,6 +47,6 @@ pub(super) fn banned(
              another employer or activity.",
             ban.days, ban.okved, ban.basis
         ),
-        parts: vec!["form.employer.okved".to_owned()],
+        parts: vec![part.to_owned()],
     })
 }
