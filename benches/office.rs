@@ -1,34 +1,37 @@
 //! What the officer's day costs: `cargo bench --bench office`, with `OFFICE_APPLICATIONS=20000` for a small one.
 //!
-//! A private PostgreSQL in target/bench-office, filled with 1,000,000 applications of which a fifth are open, two fifths of
-//! all in one unit; rows as the service writes them, put in by SQL. Prints, for that unit, the median and the 95th
+//! A private PostgreSQL in target/bench-office, filled with 1,000,000 applications of which a sixth are open, most of
+//! all in one unit; by the generator of benches/support, and what is seldom in its cases put in by SQL. Prints, for that unit, the median and the 95th
 //! percentile of the time of each statement as the service sends it (client and server on one machine, one connection),
 //! then how many claims a second many connections make, and then the plans. With `OFFICE_KEEP=1` a database that is there
 //! is measured again as it is, but for new migrations.
 
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot go on ends")]
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "support/cases.rs"]
+mod cases;
+#[path = "support/names.rs"]
+mod names;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{Days, NaiveDate, TimeDelta};
 use propusk::app::App;
 use propusk::audit::note::LogKey;
 use propusk::clock::{Clock as _, SystemClock};
 use propusk::config::{Config, DemoConfig};
-use propusk::demo::people;
 use propusk::demo::postgres::{PostgresOptions, PrivatePostgres};
 use propusk::domain::actor::{Actor, Role};
-use propusk::domain::identity::name;
 use propusk::domain::lookup::Lookup;
 use propusk::domain::queue::{Filter, Queue, Work};
 use propusk::permits::keys::PermitKeys;
 use propusk::storage::applications::{self, ClaimNext, Claimed, Holder, Narrow, Place};
 use propusk::storage::workload::{self, Span};
 use propusk::storage::{Conn, Db, DbOptions, migrate, queues, search};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 use uuid::Uuid;
 
 /// As the demo's key, for nothing else.
@@ -45,41 +48,32 @@ const ROUNDS: usize = 60;
 /// How many officers the unit gets: as many as claim at one instant.
 const OFFICERS: usize = 64;
 
-/// Beginnings of family names, the most frequent first.
-const STEMS: &str = "Карим Рахим Юсуп Абдуллаев:а Исмоил Саид Холмат Тошмат Эргаш Мирза Турсун Хаким Умар Нормат Бозор \
-    Жўра Ахмед Хасан Алим Назар Шариф Собир Рустам Содик Махмуд Усмон Ибрагим Хамид Рашид Юлдаш Мамат Султон Ашур Раджаб \
-    Хусейн Азим Давлат Камол Одил Пулат Курбон Тохир Якуб Зокир Насрулла Бобо Файзулл Гафур Латиф Мурод Нуриддин Орип \
-    Сатторов:а Тилло Ходжа Шукур Эшон Аминов:а Бекмурод Васик Джабор Ёкуб Зафар Иком Кадыр Лутфулл Мелик Неъмат Ортик \
-    Примкул Равшан Сафар Таир Уктам Фозил Хайдар Чори Шомурод Эльмурод Игамберди";
-const ENDINGS: [&str; 5] = ["ов:а", "беков:а", "жонов:а", "зода", "бердиев:а"];
-const MEN: &str = "Рустам Азиз Алишер Шахзод Жамшид Хуршид Улуғбек Фаррух Бахтиёр Дилшод Ойбек Санжар Отабек Бекзод Шерзод \
-    Акмал Жасур Икром Камол Лазиз Мансур Нодир Олим Равшан Сардор Тимур Умид Фирдавс Хасан Хусан Элёр Ёкуб Абдулла \
-    Бобур Вали Гайрат Зафар Исломбек Карим Мирзо";
-const WOMEN: &str = "Гулнора Дилноза Нодира Зарина Мадина Шахноза Феруза Нигора Малика Севара Лола Умида Гулчехра Барно \
-    Дилфуза Зухра Камола Мунира Наргиза Озода";
-
 fn main() {
     let many = std::env::var("OFFICE_APPLICATIONS").ok().and_then(|text| text.parse().ok());
     actix_web::rt::System::new().block_on(measure(many.unwrap_or(1_000_000)));
 }
 
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client.batch_execute("SET TIME ZONE 'UTC'").await.unwrap();
-    client
-}
-
-fn app(url: &str, dir: &Path) -> App {
-    let config = Config::demo(DemoConfig {
-        database_url: url.to_owned(),
-        port: 0,
-        data_dir: dir.to_owned(),
+/// The settings of whoever works on the database; the demo's, with keys for nothing else.
+fn keys(config: DemoConfig) -> DemoConfig {
+    DemoConfig {
         token_key: TOKEN_KEY.to_owned(),
         payment_webhook_secret: b"propusk-demo-measured".to_vec(),
         log_key: LogKey::generate("bench.example/log", [3; 32]).unwrap().private_line(),
         permit_key: PermitKeys::generate([4; 32], SystemClock.now(), None).private_text(),
-    });
+        ..config
+    }
+}
+
+fn app(url: &str, dir: &Path) -> App {
+    let config = Config::demo(keys(DemoConfig {
+        database_url: url.to_owned(),
+        port: 0,
+        data_dir: dir.to_owned(),
+        token_key: String::new(),
+        payment_webhook_secret: Vec::new(),
+        log_key: String::new(),
+        permit_key: String::new(),
+    }));
     App::new(&config.unwrap(), Arc::new(SystemClock)).unwrap()
 }
 
@@ -105,14 +99,17 @@ async fn measure(many: i64) {
     let url = server.url("bench");
     migrate::run(&url).await.unwrap();
     let built = app(&url, &dir);
-    let sql = connect(&url).await;
+    let sql = cases::connect(&url).await;
     if new {
-        people::settle(&built, &url).await.unwrap();
-        let rules = propusk::app::rules(None).unwrap();
-        migrate::register(&url, &rules, &SystemClock, "operator").await.unwrap();
         let began = Instant::now();
-        fill(&sql, many).await;
-        println!("{many} applications in {:.0} s", began.elapsed().as_secs_f64());
+        cases::seed(&url, &dir, &keys).await;
+        let filled = cases::fill(&url, many, 0).await;
+        add_what_is_seldom(&sql).await;
+        let took = began.elapsed().as_secs_f64();
+        println!(
+            "{} applications with {} events in {took:.0} s",
+            filled.applications, filled.events
+        );
     }
     let counted = "SELECT count(*) FILTER (WHERE work IS NOT NULL), count(*) FILTER (WHERE work IS NOT NULL \
          AND unit_code = $1), count(*) FILTER (WHERE unit_code = $1), count(*) FROM applications";
@@ -173,7 +170,7 @@ fn quantiles(times: &mut [Duration]) -> String {
 async fn release(sql: &Client) {
     sql.batch_execute(
         "UPDATE applications SET claimed_by = NULL, claimed_until = NULL, claimed_from = NULL \
-         WHERE claimed_by IS NOT NULL AND version > 9",
+         WHERE claimed_by IS NOT NULL AND assigned_by IS NULL",
     )
     .await
     .unwrap();
@@ -417,147 +414,27 @@ impl Asked {
 
 // ── The rows ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Names by kind, each in its rank, with the words that a search finds it under.
-fn names() -> String {
-    let mut all: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for stem in STEMS.split_whitespace() {
-        for ending in ENDINGS {
-            let whole =
-                if stem.contains(':') { stem.to_owned() } else { format!("{stem}{ending}") };
-            let (man, woman) = whole.split_once(':').map_or_else(
-                || (whole.clone(), whole.clone()),
-                |(man, end)| (man.to_owned(), format!("{man}{end}")),
-            );
-            all.entry("family m").or_default().push(man);
-            all.entry("family f").or_default().push(woman);
-            if stem.contains(':') {
-                break;
-            }
-        }
-    }
-    all.insert("given m", MEN.split_whitespace().map(str::to_owned).collect());
-    all.insert("given f", WOMEN.split_whitespace().map(str::to_owned).collect());
-    let patronymics = |end: &str| MEN.split_whitespace().map(|man| format!("{man}{end}")).collect();
-    all.insert("patronymic m", patronymics("ович"));
-    all.insert("patronymic f", patronymics("овна"));
-    let mut rows = Vec::new();
-    for (kind, names) in &all {
-        for (rank, name) in names.iter().enumerate() {
-            let keys: Vec<String> = name::keys(name).into_iter().collect();
-            rows.push(format!("('{kind}', {rank}, '{name}', '{{{}}}'::text[])", keys.join(",")));
-        }
-    }
-    rows.join(", ")
-}
-
-/// Fills the tables: a fifth open, spread over the kinds of work; the others decided within the last two years. Every
-/// other person is called as few others are, one in fifty Каримов. Indexes are made after the rows.
-async fn fill(sql: &Client, many: i64) {
-    let now: DateTime<Utc> = SystemClock.now();
+/// Adds what the cases of the generator have seldom or never: colleagues, leases, work of registers, what goes first, a check
+/// that is open in few and one that is open in many.
+async fn add_what_is_seldom(sql: &Client) {
+    let dice = "abs(hashtext(id::text)::bigint)";
     sql.batch_execute(&format!(
-        "SET session_replication_role = replica; SET work_mem = '256MB'; SET maintenance_work_mem = '1GB'; \
-         SET synchronous_commit = off; \
-         CREATE TEMP TABLE names AS SELECT * FROM (VALUES {names}) AS v(kind, rank, name, keys); \
-         CREATE TEMP TABLE kinds AS SELECT kind, count(*) AS many FROM names GROUP BY kind; \
-         CREATE TEMP TABLE offices AS SELECT row_number() OVER (ORDER BY code) - 1 AS n, code FROM units \
-           WHERE code <> '{UNIT}'; \
-         INSERT INTO accounts (id, email, name, role, unit_code, password_hash, created_at) \
+        "INSERT INTO accounts (id, email, name, role, unit_code, password_hash, created_at) \
            SELECT gen_random_uuid(), 'officer-' || n || '@bench.example', 'Officer ' || n, 'officer', '{UNIT}', '', now() \
            FROM generate_series(1, {OFFICERS}) AS n; \
-         CREATE TEMP TABLE rolled AS \
-         SELECT n, gen_random_uuid() AS id, abs(hashint8(n * 13)::bigint) AS dice, \
-           CASE WHEN abs(hashint8(n)::bigint) % 5 < 2 THEN '{UNIT}' ELSE (SELECT code FROM offices o \
-             WHERE o.n = s.n % (SELECT count(*) FROM offices)) END AS unit, \
-           CASE WHEN n % 5 = 0 THEN (ARRAY['intake','intake','checks','checks','checks','registers','registers', \
-             'registers','decision','decision','payment','handover','annulment','paused'])[1 + (n / 5) % 14] \
-             WHEN abs(hashint8(n * 17)::bigint) % 9 = 0 THEN 'withdrawn' \
-             WHEN abs(hashint8(n * 17)::bigint) % 9 < 3 THEN 'refused' ELSE 'inForce' END AS kind, \
-           CASE WHEN abs(hashint8(n * 19)::bigint) % 5 = 0 THEN ' f' ELSE ' m' END AS sex \
-         FROM generate_series(0, {many} - 1) AS s(n); ANALYZE rolled; \
-         CREATE TEMP TABLE made AS SELECT r.*, f.name || ' ' || g.name || coalesce(' ' || p.name, '') AS name, \
-           f.keys || g.keys || coalesce(p.keys, '{{}}') AS keys, \
-           jsonb_strip_nulls(jsonb_build_object('familyName', f.name, 'givenName', g.name, 'patronymic', p.name)) AS person \
-         FROM (SELECT *, 'family' || sex AS fk, 'given' || sex AS gk, 'patronymic' || sex AS pk, \
-             abs(hashint8(n * 7)::bigint) / 2147483649.0 AS u, abs(hashint8(n * 11)::bigint) / 2147483649.0 AS v, \
-             abs(hashint8(n * 23)::bigint) / 2147483649.0 AS w FROM rolled) r \
-         JOIN names f ON f.kind = fk AND f.rank = floor((SELECT many FROM kinds WHERE kind = 'family m') * u ^ 1.6)::int \
-         JOIN names g ON g.kind = gk AND g.rank = floor((SELECT many FROM kinds k WHERE k.kind = gk) * v ^ 1.4)::int \
-         LEFT JOIN names p ON p.kind = pk AND p.rank = floor((SELECT many FROM kinds WHERE kind = 'patronymic m') \
-           * w ^ 1.4)::int AND r.dice % 3 > 0 \
-         ORDER BY n; ANALYZE made; \
-         CREATE TEMP TABLE later AS SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS made_by \
-           FROM pg_index WHERE indrelid IN ('applications'::regclass, 'checks'::regclass, 'application_words'::regclass) \
-           AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid); \
-         DO $$ DECLARE one record; BEGIN FOR one IN SELECT * FROM later LOOP \
-           EXECUTE 'DROP INDEX ' || one.name; END LOOP; END $$;",
-        names = names()
+         UPDATE applications SET open_checks = CASE WHEN {dice} % 997 = 1 THEN '{{securityOpinion}}' \
+             ELSE '{{entryBan,medical}}' END::text[] WHERE work = 'checks' AND ({dice} % 997 = 1 OR {dice} % 4 = 0); \
+         UPDATE applications SET work = 'registers', open_checks = '{{criminalRecord}}' \
+           WHERE work = 'checks' AND {dice} % 5 = 3; \
+         UPDATE applications SET expedited = jsonb_build_object('by', id, 'at', submitted_at, 'reason', 'ill') \
+           WHERE work IS NOT NULL AND {dice} % 300 = 2; \
+         UPDATE applications a SET claimed_by = o.id, assigned_by = o.id, claimed_until = now() + interval '20 minutes', \
+             claimed_from = 'checks' FROM (SELECT min(id::text)::uuid AS id FROM accounts WHERE role = 'officer' \
+             AND unit_code = '{UNIT}') o WHERE a.work = 'checks' AND a.unit_code = '{UNIT}' AND abs(hashtext(a.id::text)::bigint) % 500 = 4"
     ))
     .await
     .unwrap();
-    sql.execute(
-        "INSERT INTO applications (id, reference, track, workflow_version, unit_code, applicant_id, state, phase, \
-             version, created_at, work, state_since, submitted_at, due_on, standard_due_on, escalated_at, person_key, \
-             person_name, birth_date, form, clock, decision, open_checks, expedited, notes, claimed_by, claimed_until, \
-             claimed_from, decided_on, decided_in) \
-             SELECT m.id, 'B' || m.n, CASE WHEN dice % 50 = 0 AND kind <> 'payment' THEN 'highly-qualified-specialist' ELSE 'patent' END, 1, \
-             m.unit, (SELECT id FROM accounts WHERE role = 'migrant' LIMIT 1), \
-             CASE kind WHEN 'intake' THEN 'submitted' WHEN 'payment' THEN 'awaitingPayment' WHEN 'handover' THEN 'ready' \
-               WHEN 'annulment' THEN 'annulmentProposed' WHEN 'paused' THEN 'informationRequested' \
-               WHEN 'withdrawn' THEN kind WHEN 'refused' THEN kind WHEN 'inForce' THEN kind ELSE 'checking' END, \
-             CASE kind WHEN 'intake' THEN 'submission' WHEN 'payment' THEN 'fee' WHEN 'handover' THEN 'issuance' \
-               WHEN 'annulment' THEN 'inForce' WHEN 'inForce' THEN kind WHEN 'withdrawn' THEN 'closed' \
-               WHEN 'refused' THEN 'closed' ELSE 'checks' END, \
-             9, t.submitted - interval '1 hour', CASE WHEN t.open THEN kind END, \
-             t.submitted, t.submitted, t.due, t.due, \
-             CASE WHEN t.open AND dice % 400 = 1 THEN t.submitted + interval '15 days' END, \
-             'UZB:FA' || lpad(m.n::text, 7, '0'), m.name, '1970-05-17'::date + (dice % 12000)::int, \
-             jsonb_build_object('person', m.person || jsonb_build_object( \
-               'birthDate', '1990-05-17', 'sex', 'male', 'citizenship', 'UZB'), 'passport', \
-               jsonb_build_object('number', 'FA' || lpad(m.n::text, 7, '0'), 'issuedOn', '2021-01-02', 'expiresOn', \
-               '2031-01-01'), 'note', repeat(md5(m.n::text), 12)), \
-             CASE WHEN kind NOT IN ('intake', 'withdrawn') THEN jsonb_build_object('startedOn', t.submitted::date, \
-               'length', 10, 'suspensions', '[]'::jsonb) END, \
-             CASE WHEN kind IN ('payment', 'handover', 'annulment', 'refused', 'inForce') THEN \
-               jsonb_build_object('outcome', 'granted', 'at', t.submitted, 'by', m.id) END, \
-             CASE kind WHEN 'checks' THEN CASE WHEN dice % 4 = 0 THEN '{entryBan,medical}' \
-               WHEN dice % 997 = 1 THEN '{securityOpinion}' ELSE '{passport,language}' END::text[] \
-               WHEN 'registers' THEN '{criminalRecord}' ELSE '{}' END, \
-             CASE WHEN t.open AND dice % 300 = 2 THEN \
-               jsonb_build_object('by', m.id, 'at', t.submitted, 'reason', 'ill') END, \
-             CASE WHEN dice % 6 = 0 THEN jsonb_build_array(jsonb_build_object('note', 1, 'by', m.id, 'at', t.submitted, \
-               'text', repeat('a word ', 12))) ELSE '[]' END, \
-             h.by, CASE WHEN h.by IS NOT NULL THEN $1::text::timestamptz + interval '20 minutes' END, \
-             CASE WHEN h.by IS NOT NULL THEN 'checks' END, \
-             CASE WHEN kind IN ('refused', 'inForce') OR t.open AND t.due IS NOT NULL AND t.granted \
-               THEN t.due - (dice % 4)::int END, \
-             CASE WHEN kind IN ('refused', 'inForce') OR t.open AND t.due IS NOT NULL AND t.granted \
-               THEN 10 - dice % 4 END \
-             FROM made m LEFT JOIN LATERAL (SELECT id AS by FROM accounts WHERE role = 'officer' AND m.dice % 500 = 3 \
-               AND m.kind NOT IN ('paused', 'annulment') AND unit_code = m.unit LIMIT 1) h ON n % 5 = 0, \
-             LATERAL (SELECT $1::text::timestamptz - CASE WHEN n % 5 > 0 THEN interval '20 days' + \
-                 (m.dice % 700) * interval '1 day' ELSE (m.dice % 1440) * interval '15 minutes' END \
-                 - (m.dice % 3600) * interval '1 second' AS submitted) a, \
-             LATERAL (SELECT a.submitted, n % 5 = 0 AND kind <> 'paused' AS open, \
-               kind IN ('payment', 'handover', 'annulment') AS granted, \
-               CASE WHEN kind NOT IN ('intake', 'paused', 'withdrawn') THEN a.submitted::date + 14 END AS due) t \
-             ORDER BY n",
-        &[&now.to_rfc3339()],
-    )
-    .await
-    .unwrap();
-    sql.batch_execute(
-        "INSERT INTO application_words SELECT m.unit, w.word, m.id, ' ' || array_to_string(m.words, ' ') || ' ' \
-           FROM (SELECT id, unit, array(SELECT word COLLATE \"C\" FROM (SELECT unnest(keys) UNION \
-             SELECT 'fa' || lpad(n::text, 7, '0')) AS each(word) ORDER BY 1) AS words FROM made) m, \
-           unnest(m.words) AS w(word) ORDER BY m.unit, w.word COLLATE \"C\", m.id; \
-         INSERT INTO checks (application_id, id, asked_at, due_on) SELECT a.id, c, a.submitted_at, a.due_on \
-           FROM applications a, unnest(a.open_checks) AS c; \
-         DO $$ DECLARE one record; BEGIN FOR one IN SELECT * FROM later LOOP EXECUTE one.made_by; END LOOP; END $$; \
-         RESET session_replication_role; RESET work_mem; RESET synchronous_commit",
-    )
-    .await
-    .unwrap();
-    sql.batch_execute("VACUUM ANALYZE").await.unwrap();
+    sql.batch_execute("VACUUM ANALYZE applications").await.unwrap();
 }
 
 // ── The plans ────────────────────────────────────────────────────────────────────────────────────────────────
