@@ -5,19 +5,22 @@
 //! to applications of its own, whose events then say nothing true: they take no part in any check.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use propusk::clock::{Clock as _, SystemClock};
+use propusk::demo::postgres::binaries::Binaries;
 use tokio_postgres::Client;
 
 use super::http::histogram;
+use super::machine::Reading;
 
 /// Connections that it writes on, and the applications of each.
 pub const CLIENTS: usize = 64;
 /// Applications for each connection.
-pub const EACH: usize = 4;
+pub const EACH: usize = 2;
 
 /// A prepared run.
 pub struct Limit {
@@ -28,11 +31,16 @@ pub struct Limit {
 
 /// What a run gave.
 pub struct Run {
-    /// Transactions in a second.
-    pub rate: f64,
+    /// How long it was looked at.
+    pub took: Duration,
     /// Latencies in microseconds.
     pub latency: Histogram<u64>,
+    /// What the machine used meanwhile.
+    pub used: Reading,
 }
+
+/// How long its connections may take to be made and to plan.
+const WARM: Duration = Duration::from_secs(2);
 
 impl Limit {
     /// Takes the statement and its values from what the server has logged, and keeps applications to write to: those in
@@ -99,15 +107,16 @@ impl Limit {
         Self { script, values: bound, slices: std::cell::Cell::new(0) }
     }
 
-    /// Runs on `clients` connections for `time`.
-    pub async fn run(
+    /// Runs on `clients` connections until each has its plans, and then for `time`. `read` gives what the machine has used so
+    /// far.
+    pub async fn run<R: Future<Output = Reading>>(
         &self,
         sql: &Client,
         pgbench: &Path,
         url: &str,
         dir: &Path,
-        clients: usize,
-        time: Duration,
+        (clients, time): (usize, Duration),
+        read: impl Fn() -> R,
     ) -> Run {
         let slice = self.slices.get() + 1;
         self.slices.set(slice);
@@ -129,25 +138,34 @@ impl Limit {
                 "-c role=propusk_service -c jit=off -c max_parallel_workers_per_gather=0",
             )
             .args(["-n", "-M", "prepared", "-j", "1", "-l", "-f", "command.sql"])
-            .args(["-c", &clients.to_string(), "-T", &time.as_secs().max(1).to_string()])
+            .args(["-c", &clients.to_string()])
+            .args(["-T", &(WARM + time).as_secs().max(1).to_string()])
             .args(["-D", "i=0", "-D", &format!("base={base}")]);
         for (name, value) in &self.values {
             command.args(["-D", &format!("{name}={value}")]);
         }
-        let command = command.arg(url);
-        let output = command.output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        command.arg(url).stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        tokio::time::sleep(WARM).await;
+        let (before, from) = (read().await, SystemClock.now().timestamp_micros());
+        tokio::time::sleep(time - Duration::from_millis(200)).await;
+        let (used, to) = (read().await.since(&before), SystemClock.now().timestamp_micros());
+        let output = child.wait_with_output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        let rate = text.lines().find_map(|line| line.strip_prefix("tps = "));
-        let rate = rate.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-        let rate = rate.unwrap_or_else(|| panic!("pgbench: {text}{errors}"));
+        assert!(output.status.success(), "pgbench: {errors}");
         let mut latency = histogram();
+        let mut all = 0;
         for file in fs::read_dir(&logs).unwrap().flatten() {
-            if file.file_name().to_string_lossy().starts_with("pgbench_log") {
-                for line in fs::read_to_string(file.path()).unwrap().lines() {
-                    if let Some(Ok(micros)) = line.split(' ').nth(2).map(str::parse::<u64>) {
-                        let _ = latency.record(micros.max(1));
-                    }
+            if !file.file_name().to_string_lossy().starts_with("pgbench_log") {
+                continue;
+            }
+            // Client, transaction, microseconds, script, and when it ended: seconds, microseconds.
+            for line in fs::read_to_string(file.path()).unwrap().lines() {
+                let fields: Vec<i64> = line.split(' ').filter_map(|one| one.parse().ok()).collect();
+                let [_, _, micros, _, second, rest] = fields[..] else { continue };
+                all += 1;
+                if (from..to).contains(&(second * 1_000_000 + rest)) {
+                    let _ = latency.record(micros.max(1).unsigned_abs());
                 }
             }
         }
@@ -159,13 +177,18 @@ impl Limit {
             .await
             .unwrap()
             .get(0);
-        assert_eq!(
-            written.unsigned_abs(),
-            latency.len(),
-            "a transaction of the limit wrote nothing"
-        );
-        Run { rate, latency }
+        assert_eq!(written, all, "a transaction of the limit wrote nothing");
+        Run { took: Duration::from_micros((to - from).unsigned_abs()), latency, used }
     }
+}
+
+/// Finds pgbench: beside the server, where a distribution keeps the server's programs, or on the path.
+pub fn pgbench(binaries: &Binaries) -> PathBuf {
+    let beside = binaries.program("pgbench");
+    let linked = fs::canonicalize(binaries.program("postgres")).unwrap_or_default();
+    let kept = PathBuf::from(format!("/usr/lib/postgresql/{}/bin/pgbench", binaries.major));
+    let all = [beside, linked.with_file_name("pgbench"), kept];
+    all.into_iter().find(|one| one.exists()).unwrap_or_else(|| PathBuf::from("pgbench"))
 }
 
 /// Finds the last command in the server's log, with its values.

@@ -159,12 +159,14 @@ impl Office {
         }
     }
 
-    /// Gives applications of the unit whose passport check an officer can answer, `many` at most, but none of `limit_cases`.
-    pub async fn checking(&self, many: usize) -> Vec<String> {
+    /// Gives applications, of the unit that is measured or of the others, whose passport check an officer can answer; `many`
+    /// at most.
+    pub async fn checking(&self, own: bool, many: usize) -> Vec<String> {
+        let whose = if own { "=" } else { "<>" };
         let text = format!(
             "SELECT a.id FROM applications a JOIN checks c ON c.application_id = a.id AND c.id = 'passport' \
-             WHERE a.state = 'checking' AND a.unit_code = '{UNIT}' AND a.claimed_by IS NULL \
-             AND c.outcome IS DISTINCT FROM 'hit' ORDER BY md5(a.id::text) LIMIT {many}"
+             WHERE a.state = 'checking' AND a.unit_code {whose} '{UNIT}' AND c.outcome IS DISTINCT FROM 'hit' \
+             ORDER BY md5(a.id::text) LIMIT {many}"
         );
         rows(&self.sql, &text).await.into_iter().map(one).collect()
     }

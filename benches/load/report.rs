@@ -68,6 +68,7 @@ pub struct Report {
     samples: BTreeMap<(String, i64, usize), Vec<Sample>>,
     facts: Vec<(String, String)>,
     bars: Vec<(String, String, String, bool)>,
+    trips: Vec<(String, f64)>,
 }
 
 /// The name of the limit's line.
@@ -93,6 +94,16 @@ impl Report {
         self.samples.get(&(what.to_owned(), size, connections)).map(|all| Sample::median(all))
     }
 
+    /// Adds how many round trips to the database a request takes.
+    pub fn trips(&mut self, what: &str, each: f64) {
+        self.trips.push((what.to_owned(), each));
+    }
+
+    /// Gives them, if they were counted.
+    pub fn trips_of(&self, what: &str) -> Option<f64> {
+        self.trips.iter().find(|(name, _)| name == what).map(|(_, each)| *each)
+    }
+
     /// Adds a bar, if there is a figure to hold against it.
     pub fn bar(&mut self, what: &str, bar: &str, found: Option<(String, bool)>) {
         let (figure, met) = found.unwrap_or_else(|| ("not measured".to_owned(), false));
@@ -112,6 +123,12 @@ impl Report {
         for (what, bar, figure, met) in &self.bars {
             let met = if *met { "met" } else { "**not met**" };
             let _ = writeln!(out, "| {what} | {bar} | {figure} | {met} |");
+        }
+        out.push_str(
+            "\n## Round trips to the database\n\n| operation | for each request |\n|---|---:|\n",
+        );
+        for (what, each) in &self.trips {
+            let _ = writeln!(out, "| {what} | {each:.1} |");
         }
         let mut sizes: Vec<i64> = self.samples.keys().map(|(_, size, _)| *size).collect();
         sizes.sort_unstable();
