@@ -27,6 +27,7 @@ use crate::auth;
 use crate::clock::{Clock as _, FixedClock, SharedClock, SystemClock};
 use crate::config::{Config, DemoConfig};
 use crate::error::{Error, Result};
+use crate::provider_sim;
 use crate::register_sim::{self, Running, Simulator};
 use crate::storage::migrate;
 use crate::telemetry;
@@ -92,26 +93,31 @@ async fn open(
     let mut config = config(url)?;
     let simulated = play_registers(&mut config)?;
     say(began, &format!("the registers answer on http://{}", simulated.address));
+    let address = listener
+        .local_addr()
+        .map_err(|error| Error::internal("cannot tell the address we listen on", error))?;
+    let key = Key::new(secrets.payment_webhook_secret.clone());
+    let provider = play_provider(key, address)?;
+    say(began, &format!("the payment provider takes money on http://{}", provider.address));
     telemetry::init(&config.log.filter, config.log.format)?;
     let app = App::new(&config, Arc::new(SystemClock))?;
     let Some(track) = &options.walk else {
         say(began, "ready");
-        welcome(&app, &config.public_url, &simulated).await?;
+        welcome(&app, &config.public_url, &simulated, &provider).await?;
         let served = app::run(app, listener, config.http_workers, std::future::pending()).await;
         simulated.stop().await;
+        provider.stop().await;
         return served;
     };
     say(began, &format!("walking one application of the track '{track}'"));
-    let address = listener
-        .local_addr()
-        .map_err(|error| Error::internal("cannot tell the address we listen on", error))?;
     // Cut short by a signal, the walk has not been walked.
     let mut walked = Err(Error::bug("the walk was interrupted"));
     let walking = async {
-        walked = walk::walk(&app, address, &secrets.payment_webhook_secret, track).await;
+        walked = walk::walk(&app, address, provider.address, track).await;
     };
     let served = app::run(app.clone(), listener, config.http_workers, walking).await;
     simulated.stop().await;
+    provider.stop().await;
     served.and(walked)
 }
 
@@ -128,6 +134,13 @@ fn play_registers(config: &mut Config) -> Result<Running> {
     let running = simulator.start()?;
     config.registers = simulator.registers(running.address, Duration::from_secs(10));
     Ok(running)
+}
+
+/// Plays the payment provider inside this process, on a free port; it shares the demo's secret with the office.
+fn play_provider(key: Key, office: SocketAddr) -> Result<provider_sim::Running> {
+    let office = format!("http://{office}");
+    let options = provider_sim::Options { key, office, clock: Arc::new(SystemClock) };
+    provider_sim::Simulator::new(options).start()
 }
 
 /// Fills an empty database.
@@ -198,7 +211,12 @@ fn say(began: Instant, step: &str) {
     line(&format!("[{:5.1} s] {step}", began.elapsed().as_secs_f64()));
 }
 
-async fn welcome(app: &App, url: &str, simulated: &Running) -> Result<()> {
+async fn welcome(
+    app: &App,
+    url: &str,
+    simulated: &Running,
+    provider: &provider_sim::Running,
+) -> Result<()> {
     line(&format!("\nThe permit office is open at {url}\n"));
     line(&format!("Accounts, all with the password \"{}\":", people::PASSWORD));
     for account in people::ACCOUNTS {
@@ -221,6 +239,17 @@ async fn welcome(app: &App, url: &str, simulated: &Running) -> Result<()> {
     line(&format!(
         "  curl -s -X PUT http://{}/_sim/borderCrossings -d '{{\"mode\":\"down\"}}'",
         simulated.address
+    ));
+    line(
+        "\nSo is the payment provider: it takes what anybody says he pays, and tells the office, signed:",
+    );
+    line(&format!(
+        "  curl -s http://{}/payments -d '{{\"uin\":\"UIN OF A CHARGE\",\"amountKopecks\":420000}}'",
+        provider.address
+    ));
+    line(&format!(
+        "  curl -s http://{}/statement        (what its bank would say)",
+        provider.address
     ));
     line("\nThe public log, and the key that verifies it:");
     line(&format!("  curl -s {url}/log/checkpoint"));

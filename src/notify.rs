@@ -12,7 +12,7 @@ pub(crate) mod texts;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
 use fluent_bundle::FluentArgs;
 use uuid::Uuid;
@@ -27,7 +27,7 @@ use crate::domain::fee::{Charge, ChargeStatus};
 use crate::domain::form::Person;
 use crate::domain::ground::{GroundCode, Grounds};
 use crate::domain::identity::EmailAddress;
-use crate::domain::workflow::definition::{Definition, Phase};
+use crate::domain::workflow::definition::{DeadlineBasis, Definition, FeePosition, Phase};
 use crate::error::{Error, Result};
 
 /// What a message is written from.
@@ -114,7 +114,8 @@ impl Composer {
         let application = &case.application;
         let contact = application.form.contact.as_ref().ok_or(NoEmail::NoAddress)?;
         let language = self.texts.language(&contact.language);
-        let (subject, paragraphs) = write(case, message, event, language)?;
+        let today = at.with_timezone(&case.time_zone).date_naive();
+        let (subject, paragraphs) = write(case, message, event, today, language)?;
         let mut parts = paragraphs;
         parts.push(self.about(case, language)?);
         parts.push(language.text("automatic", &FluentArgs::new())?);
@@ -205,6 +206,7 @@ fn write(
     case: &Case,
     message: &str,
     event: Uuid,
+    today: NaiveDate,
     language: Language<'_>,
 ) -> Result<(&'static str, Vec<String>), NoEmail> {
     let application = &case.application;
@@ -223,6 +225,9 @@ fn write(
         },
         "accepted" => Ok(("accepted-subject", vec![accepted(application, language)?])),
         "informationRequested" => Ok(("information-requested-subject", asked(case, language)?)),
+        "reminder" if application.phase == Phase::InForce => {
+            Ok(("reminder-paid-subject", paid_period(case, today, language)?))
+        }
         "reminder" => Ok(("reminder-subject", reminder(case, language)?)),
         "decided" | "intakeRefused" if other => Err(NoEmail::Overtaken),
         "decided" => match &application.decision {
@@ -345,6 +350,32 @@ fn reminder(case: &Case, language: Language<'_>) -> Result<Vec<String>, NoEmail>
     Ok(paragraphs)
 }
 
+/// Says until when the permit is paid, and what the next month costs; nothing when that is far away again.
+fn paid_period(
+    case: &Case,
+    today: NaiveDate,
+    language: Language<'_>,
+) -> Result<Vec<String>, NoEmail> {
+    let deadlines = case.definition.states.iter().flat_map(|state| &state.deadlines);
+    let earliest = deadlines
+        .filter_map(|deadline| match deadline.basis {
+            DeadlineBasis::BeforePaidThrough(days) => Some(days),
+            _ => None,
+        })
+        .max();
+    let permit = case.application.permit.as_ref();
+    let paid = permit.and_then(|permit| permit.paid_through.filter(|paid| *paid < permit.ends_on));
+    let (Some(paid), Some(earliest)) = (paid, earliest) else { return Err(NoEmail::Overtaken) };
+    if paid < today || paid > today + Days::new(u64::from(earliest)) {
+        return Err(NoEmail::Overtaken);
+    }
+    let mut args = FluentArgs::new();
+    args.set("paid", language.date(paid)?);
+    let mut paragraphs = vec![language.text("reminder-paid-body", &args)?];
+    paragraphs.extend(bills(case, open(case).collect(), language)?);
+    Ok(paragraphs)
+}
+
 fn asked_item(case: &Case, item: &InformationItem, language: Language<'_>) -> Result<String> {
     let (kind, subject) = match item.kind {
         InformationKind::Document => {
@@ -389,20 +420,33 @@ fn granted(case: &Case, language: Language<'_>) -> Result<Vec<String>> {
 
 /// Says what is still to be paid; nothing when that is nothing.
 fn owed(case: &Case, language: Language<'_>) -> Result<Vec<String>> {
+    // Of a permit that was handed over before this went out, the next month is another matter.
+    let before = |charge: &&Charge| {
+        case.definition.fee(&charge.fee).is_none_or(|fee| fee.position != FeePosition::WhileInForce)
+    };
+    let owed: Vec<&Charge> = open(case).filter(before).collect();
     let mut args = FluentArgs::new();
-    let mut paragraphs = Vec::new();
-    let owed: Vec<&Charge> = case
-        .application
+    args.set("count", owed.len());
+    let bills = bills(case, owed, language)?;
+    if bills.is_empty() {
+        return Ok(bills);
+    }
+    let mut paragraphs = vec![language.text("decided-granted-payment", &args)?];
+    paragraphs.extend(bills);
+    Ok(paragraphs)
+}
+
+/// Gives the bills on which something is due.
+fn open(case: &Case) -> impl Iterator<Item = &Charge> {
+    case.application
         .charges
         .iter()
         .filter(|charge| charge.status == ChargeStatus::Open && charge.outstanding().kopecks() > 0)
-        .collect();
-    if owed.is_empty() {
-        return Ok(paragraphs);
-    }
-    args.set("count", owed.len());
-    paragraphs.push(language.text("decided-granted-payment", &args)?);
-    let list = owed.into_iter().map(|charge| {
+}
+
+/// Lists bills and how to pay them; nothing when there are none.
+fn bills(case: &Case, bills: Vec<&Charge>, language: Language<'_>) -> Result<Vec<String>> {
+    let list = bills.into_iter().map(|charge| {
         let title = case.definition.fee(&charge.fee).and_then(|fee| fee.title.get(language.name));
         let mut args = FluentArgs::new();
         args.set("title", line(title.unwrap_or(&charge.fee)));
@@ -410,9 +454,11 @@ fn owed(case: &Case, language: Language<'_>) -> Result<Vec<String>> {
         args.set("uin", charge.uin.as_str().to_owned());
         language.text("charge", &args)
     });
-    paragraphs.push(bullets(list.collect::<Result<_>>()?));
-    paragraphs.push(language.text("charge-hint", &FluentArgs::new())?);
-    Ok(paragraphs)
+    let list: Vec<String> = list.collect::<Result<_>>()?;
+    if list.is_empty() {
+        return Ok(list);
+    }
+    Ok(vec![bullets(list), language.text("charge-hint", &FluentArgs::new())?])
 }
 
 /// Says that the office looks at it again, and until when where a date is promised.

@@ -24,10 +24,7 @@ use crate::domain::duty::DutyDays;
 use crate::domain::permit::{PermitNumber, PermitStatus};
 use crate::domain::reference::Reference;
 use crate::domain::rules::Rulebook;
-use crate::domain::rules::restrictions::{Ban, Stop};
-use crate::domain::workflow::definition::{
-    COMPLAINTS, CheckSource, Definition, FeePosition, Guard, Phase,
-};
+use crate::domain::workflow::definition::{COMPLAINTS, CheckSource, Definition, Guard, Phase};
 use crate::domain::workflow::diagram;
 use crate::domain::workflow::engine::{Bases, act_by};
 use crate::error::{Error, Result};
@@ -377,7 +374,7 @@ pub struct FeeRuleView {
     /// What it is.
     #[schema(max_length = 200)]
     pub title: String,
-    /// `beforeAcceptance` or `beforeHandover`.
+    /// `beforeAcceptance`, `beforeHandover` or `whileInForce`.
     #[schema(max_length = 20)]
     pub position: &'static str,
     /// Whether the form's `prepaidMonths` multiplies it.
@@ -901,10 +898,7 @@ fn workflow_view(
             .map(|rule| FeeRuleView {
                 id: rule.id.clone(),
                 title: text(&rule.title, language),
-                position: match rule.position {
-                    FeePosition::BeforeAcceptance => "beforeAcceptance",
-                    FeePosition::BeforeHandover => "beforeHandover",
-                },
+                position: rule.position.name(),
                 per_month: rule.per_month,
             })
             .collect(),

@@ -256,7 +256,7 @@ pub struct ChargeView {
     /// `open`, `settled` or `annulled`.
     #[schema(max_length = 10, example = "open")]
     pub status: &'static str,
-    /// `beforeAcceptance` or `beforeHandover`.
+    /// `beforeAcceptance`, `beforeHandover` or `whileInForce`.
     #[schema(max_length = 20, example = "beforeAcceptance")]
     pub position: &'static str,
     /// How it was last changed, as GIS GMP counts: 1 new, 2 clarified, 3 annulled, 4 de-annulled.
@@ -343,10 +343,7 @@ impl ChargeView {
                 ChargeStatus::Settled => "settled",
                 ChargeStatus::Annulled => "annulled",
             },
-            position: match fee.map(|fee| fee.position) {
-                Some(FeePosition::BeforeAcceptance) | None => "beforeAcceptance",
-                Some(FeePosition::BeforeHandover) => "beforeHandover",
-            },
+            position: fee.map_or(FeePosition::BeforeAcceptance, |fee| fee.position).name(),
             change_status: charge.change.number(),
             acknowledgement: charge.acknowledgement.number(),
             payee: charge.requisites.as_deref().map(Into::into),

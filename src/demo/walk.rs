@@ -17,13 +17,13 @@ use super::people::{ACCOUNTS, DemoAccount, PASSWORD};
 use super::{line, seed};
 use crate::app::App;
 use crate::casework::Casework;
+use crate::domain::permit::add_months;
 use crate::error::{Error, Result};
 use crate::permits::keys::PublishedKeys;
 use crate::permits::statement::{self, STATUS_LIST_PATH};
 use crate::permits::status_list::{self, Status};
 use crate::storage::applications::{self, Key, Wants};
 use crate::storage::audit;
-use crate::webhook;
 
 /// More steps than any track takes: a walk that goes in circles ends.
 const MOST_STEPS: usize = 60;
@@ -35,15 +35,15 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// How much of a body is shown.
 const SHOWN: usize = 150;
 
-/// Walks a new application of `track` to a permit in force.
+/// Walks a new application of `track` to a permit in force, and what is paid by the month three months on.
 ///
 /// # Errors
 /// [`Error::Internal`] saying what differs from what was expected.
-pub async fn walk(app: &App, address: SocketAddr, secret: &[u8], track: &str) -> Result<()> {
+pub async fn walk(app: &App, address: SocketAddr, provider: SocketAddr, track: &str) -> Result<()> {
     let mut walk = Walk {
         app,
         address,
-        secret,
+        provider,
         tokens: BTreeMap::new(),
         number: 0,
         view: Value::Null,
@@ -55,7 +55,8 @@ pub async fn walk(app: &App, address: SocketAddr, secret: &[u8], track: &str) ->
 struct Walk<'a> {
     app: &'a App,
     address: SocketAddr,
-    secret: &'a [u8],
+    /// Where the simulated payment provider is.
+    provider: SocketAddr,
     tokens: BTreeMap<&'static str, String>,
     number: usize,
     /// The application as it was last seen, and its entity tag.
@@ -313,33 +314,61 @@ impl Walk<'_> {
         self.command("officer2", "grants", body).await
     }
 
+    /// Has the simulated provider take what is due on a charge; it tells the office of it, signed, before it answers.
     async fn pay(&mut self, charge: &Value) -> Result<()> {
-        let now = self.app.clock.now();
-        let body = json!({"type": "payment.received", "data": {
-            "uin": charge["uin"], "amountKopecks": charge["outstanding"]["kopecks"],
-            "paidAt": now, "payer": "walk"}})
-        .to_string();
-        let id = format!("msg_{}", self.app.clock.new_id().simple());
-        let signed = webhook::Key::new(self.secret.to_vec()).sign(&id, now, body.as_bytes());
-        let mut fields = vec![("Content-Type", "application/json".to_owned())];
-        fields.extend(signed.fields().map(|(name, value)| (name, value.to_owned())));
-        let path = "/v1/callbacks/payments";
-        let answer = self.send(None, "POST", path, fields, body.clone().into_bytes()).await?;
+        let due = charge["outstanding"]["kopecks"].as_i64().unwrap_or_default();
+        self.pay_amount(charge, due).await
+    }
+
+    async fn pay_amount(&mut self, charge: &Value, kopecks: i64) -> Result<()> {
         let before = self.text("state");
         let fee = charge["title"].as_str().unwrap_or_default().to_owned();
+        let body = json!({"uin": charge["uin"], "amountKopecks": kopecks, "payer": "walk"});
+        let body = body.to_string();
+        let request = Request {
+            method: "POST",
+            path: "/payments",
+            fields: vec![("Content-Type", "application/json".to_owned())],
+            body: body.clone().into_bytes(),
+        };
+        let answer = http::send(self.provider, &request).await?;
         self.say(
-            "payment provider",
-            &format!("tells of a payment: {fee}"),
-            &format!("POST {path}"),
+            "the payer",
+            &format!("pays at the provider, which tells the office: {fee}"),
+            &format!("POST http://{}/payments", self.provider),
             &body,
             answer.status,
         );
-        expect(&answer, 200, "a signed payment")?;
-        if answer.json["outcome"] != "booked" {
-            return Err(Error::bug(format!("the payment was not booked: {}", answer.json)));
+        expect(&answer, 200, "a payment at the provider")?;
+        let told = &answer.json["last"];
+        if told["status"] != 200 || told["answer"]["outcome"] != "booked" {
+            return Err(Error::bug(format!("the payment was not booked: {told}")));
         }
+        line(&format!("     the office answered the provider {}: booked", told["status"]));
         self.look("officer1").await?;
         self.moved(&before).await
+    }
+
+    /// Pays a month of a permit that months carry, then two at once; each moves the last paid day.
+    async fn pay_months(&mut self) -> Result<()> {
+        for months in [1, 2] {
+            let Some(charge) = self.open_charge() else { return Ok(()) };
+            let day = |view: &Value, name: &str| {
+                let day = view["permit"][name].as_str().unwrap_or_default();
+                day.parse::<NaiveDate>()
+                    .map_err(|error| Error::internal(format!("the permit's {name}"), error))
+            };
+            let month = charge["outstanding"]["kopecks"].as_i64().unwrap_or_default();
+            let (issued, before) = (day(&self.view, "issuedOn")?, day(&self.view, "paidThrough")?);
+            self.pay_amount(&charge, month * i64::from(months)).await?;
+            let after = day(&self.view, "paidThrough")?;
+            line(&format!("     the permit was paid through {before} and is through {after}"));
+            let paid = (1..=12).find(|paid| add_months(issued, *paid) == before);
+            if paid.map(|paid| add_months(issued, paid + months)) != Some(after) {
+                return Err(Error::bug(format!("{months} month(s) do not lead there")));
+            }
+        }
+        Ok(())
     }
 
     async fn show_clock(&mut self, who: &'static str) -> Result<()> {
@@ -361,6 +390,7 @@ impl Walk<'_> {
 
     /// What everybody can read at the end.
     async fn look_back(&mut self, applicant: &'static str) -> Result<()> {
+        self.pay_months().await?;
         let id = self.text("id");
         let number = self.view["permit"]["number"].as_str().unwrap_or_default().to_owned();
         let path = format!("/v1/permits/{number}");

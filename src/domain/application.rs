@@ -558,6 +558,14 @@ impl Application {
                 let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
                 known.annul();
             }
+            Change::ChargeClarified { charge, amount, rule, requisites } => {
+                let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
+                known.clarify(*amount, rule, requisites.as_deref());
+            }
+            Change::PermitProlonged { paid_through } => {
+                let permit = self.permit.as_mut().ok_or_else(|| missing("a permit"))?;
+                permit.paid_through = Some(*paid_through);
+            }
             Change::Decided { decision } => self.decision = Some(decision.clone()),
             Change::DecisionWithdrawn => self.decision = None,
             Change::AnnulmentProposed { proposal } => self.proposal = Some(proposal.clone()),

@@ -15,6 +15,7 @@ use super::application::{
 use super::checks::{Check, Finding, Override};
 use super::clock::StatutoryClock;
 use super::duty::Obligation;
+use super::fee::payee::Requisites;
 use super::fee::{Charge, ChargeStatus, Money};
 use super::form::{FieldChange, Form};
 use super::paper::PaperKind;
@@ -151,6 +152,23 @@ pub enum Change {
     ChargeAnnulled {
         /// The charge.
         charge: Uuid,
+    },
+    /// A charge says something else than it did: another amount, or another payee.
+    ChargeClarified {
+        /// The charge.
+        charge: Uuid,
+        /// The amount now.
+        amount: Money,
+        /// How it was reckoned.
+        rule: String,
+        /// The payee, where it is another one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        requisites: Option<Box<Requisites>>,
+    },
+    /// More months of the permit are paid.
+    PermitProlonged {
+        /// The last paid day.
+        paid_through: NaiveDate,
     },
     /// A decision was made.
     Decided {

@@ -136,6 +136,20 @@ impl Charge {
         self.status = ChargeStatus::Annulled;
     }
 
+    /// Changes what it says; what is annulled already stays as it is.
+    pub fn clarify(&mut self, amount: Money, rule: &str, requisites: Option<&Requisites>) {
+        let Ok(change) = self.change.after(ChargeStep::Clarify) else { return };
+        self.change = change;
+        self.amount = amount;
+        self.rule = rule.to_owned();
+        if let Some(requisites) = requisites {
+            self.requisites = Some(Box::new(requisites.clone()));
+        }
+        let forced = self.acknowledgement == Acknowledgement::Forced;
+        self.acknowledgement = Acknowledgement::of(amount, self.paid, forced);
+        self.status = if self.paid < amount { ChargeStatus::Open } else { ChargeStatus::Settled };
+    }
+
     /// Gives what is still to be paid: zero when annulled, paid in full or overpaid.
     #[must_use]
     pub fn outstanding(&self) -> Money {

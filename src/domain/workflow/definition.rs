@@ -120,6 +120,8 @@ pub enum CommandName {
     ExpireInformation,
     /// Reminds the applicant of what is awaited from him.
     Remind,
+    /// Reminds him once more.
+    RemindAgain,
     /// Tells the senior officer that a deadline has passed.
     Escalate,
     /// Ends a permit whose paid period is over.
@@ -142,7 +144,7 @@ pub enum CommandName {
 
 impl CommandName {
     /// Every command, for tables and tests.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Submit,
         Self::Withdraw,
         Self::RefuseIntake,
@@ -170,6 +172,7 @@ impl CommandName {
         Self::ExpireUnpaid,
         Self::ExpireInformation,
         Self::Remind,
+        Self::RemindAgain,
         Self::Escalate,
         Self::Lapse,
         Self::Expire,
@@ -212,6 +215,7 @@ impl CommandName {
             Self::ExpireUnpaid => "expireUnpaid",
             Self::ExpireInformation => "expireInformation",
             Self::Remind => "remind",
+            Self::RemindAgain => "remindAgain",
             Self::Escalate => "escalate",
             Self::Lapse => "lapse",
             Self::Expire => "expire",
@@ -255,6 +259,7 @@ impl CommandName {
             Self::ExpireUnpaid => "unpaidExpired",
             Self::ExpireInformation => "informationExpired",
             Self::Remind => "reminded",
+            Self::RemindAgain => "remindedAgain",
             Self::Escalate => "escalated",
             Self::Lapse => "lapsed",
             Self::Expire => "expired",
@@ -326,6 +331,10 @@ pub enum Guard {
     PaymentSettles(String),
     /// The payment at hand leaves the named fee partly open.
     PaymentLeavesOpen(String),
+    /// The payment at hand was made in time and pays a month of the named fee or more.
+    PaymentProlongs(String),
+    /// The payment at hand was made in time and pays less than a month of the named fee.
+    PaymentFallsShort(String),
     /// The answers at hand complete what was asked.
     AnswersComplete,
     /// The answers at hand leave something open.
@@ -368,6 +377,8 @@ impl Guard {
             Self::FeeSettled(_) => "feeSettled",
             Self::PaymentSettles(_) => "paymentSettles",
             Self::PaymentLeavesOpen(_) => "paymentLeavesOpen",
+            Self::PaymentProlongs(_) => "paymentProlongs",
+            Self::PaymentFallsShort(_) => "paymentFallsShort",
             Self::AnswersComplete => "answersComplete",
             Self::AnswersIncomplete => "answersIncomplete",
             Self::Extended => "extended",
@@ -385,7 +396,9 @@ impl Guard {
     pub fn excludes(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::PaymentSettles(a), Self::PaymentLeavesOpen(b))
-            | (Self::PaymentLeavesOpen(a), Self::PaymentSettles(b)) => a == b,
+            | (Self::PaymentLeavesOpen(a), Self::PaymentSettles(b))
+            | (Self::PaymentProlongs(a), Self::PaymentFallsShort(b))
+            | (Self::PaymentFallsShort(a), Self::PaymentProlongs(b)) => a == b,
             (Self::AnswersComplete, Self::AnswersIncomplete)
             | (Self::AnswersIncomplete, Self::AnswersComplete)
             | (Self::ClockStarted, Self::ClockNotStarted)
@@ -438,6 +451,8 @@ pub enum Effect {
     CreateCharge(String),
     /// Books the command's payment on its charge.
     BookPayment,
+    /// Prolongs the permit by the months of the named fee that the payment pays.
+    ProlongPermit(String),
     /// Annuls every charge that is not settled.
     AnnulOpenCharges,
     /// Records a decision to grant.
@@ -507,6 +522,7 @@ impl Effect {
             Self::Remind => "remind",
             Self::CreateCharge(_) => "createCharge",
             Self::BookPayment => "bookPayment",
+            Self::ProlongPermit(_) => "prolongPermit",
             Self::AnnulOpenCharges => "annulOpenCharges",
             Self::DecideGrant => "decideGrant",
             Self::DecideRefuse => "decideRefuse",
@@ -571,6 +587,8 @@ pub enum DeadlineBasis {
     BeforeInformationDue(u32),
     /// The last paid day of the permit, when that is before its end.
     PaidThrough,
+    /// So many calendar days before that day: on that day the timer acts.
+    BeforePaidThrough(u32),
     /// The last day of the permit.
     PermitEnds,
     /// The earliest last day of a duty that is open.
@@ -832,6 +850,20 @@ pub enum FeePosition {
     BeforeAcceptance,
     /// Before the permit is handed over.
     BeforeHandover,
+    /// Month by month while the permit is in force: a bill of the next month is always open.
+    WhileInForce,
+}
+
+impl FeePosition {
+    /// Gives the position's name as it stands in JSON and in definitions.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BeforeAcceptance => "beforeAcceptance",
+            Self::BeforeHandover => "beforeHandover",
+            Self::WhileInForce => "whileInForce",
+        }
+    }
 }
 
 /// Money that an application owes at some point.
@@ -846,7 +878,7 @@ pub struct FeeRule {
     pub rate: String,
     /// When it must have been paid.
     pub position: FeePosition,
-    /// Whether the form's `prepaidMonths` multiplies it.
+    /// Whether it is owed by the month: the form's `prepaidMonths`, and while the permit is in force the next one.
     pub per_month: bool,
     /// The line of the file that begins it.
     pub line: usize,

@@ -10,6 +10,7 @@ mod deadlines;
 mod desk;
 mod effects;
 mod guards;
+mod months;
 mod redating;
 
 use std::collections::BTreeSet;

@@ -279,6 +279,16 @@ fn w01_uses(p: &mut Proof<'_>) {
             "set `per_month = true` on the fee, or remove `paid_by`",
         );
     }
+    for fee in d.fees.iter().filter(|fee| fee.position == FeePosition::WhileInForce) {
+        if !fee.per_month || d.permit.paid_by.is_none() {
+            p.report(
+                Rule::W01,
+                fee.line,
+                format!("fee \"{}\" is owed while the permit is in force, but no months carry it", fee.id),
+                "set `per_month = true` on the fee and `paid_by` in [permit], or give it another position",
+            );
+        }
+    }
 }
 
 /// The effect that makes use of what a command carries, or that the command is about.
@@ -290,7 +300,7 @@ const fn essence(command: CommandName) -> Option<Effect> {
         CommandName::RequestInformation => Effect::AskInformation,
         CommandName::AnswerInformation => Effect::RecordAnswers,
         CommandName::ExpireInformation => Effect::CloseInformation,
-        CommandName::Remind => Effect::Remind,
+        CommandName::Remind | CommandName::RemindAgain => Effect::Remind,
         CommandName::ExtendClock => Effect::ExtendClock,
         CommandName::WithdrawExtension => Effect::WithdrawExtension,
         CommandName::Warn => Effect::Warn,
@@ -322,13 +332,14 @@ const fn essence(command: CommandName) -> Option<Effect> {
     })
 }
 
-/// Tells whether an effect stands with a correction and with nothing else.
+/// Tells whether an effect stands with a correction and with nothing else, or prolongs with the payment that does.
 const fn puts_right(command: CommandName, effect: &Effect) -> bool {
     match effect {
         Effect::WithdrawDecision | Effect::ReopenClock | Effect::AskOpenChecks => {
             matches!(command, CommandName::Undo | CommandName::Reopen | CommandName::CourtOrder)
         }
         Effect::ReinstatePermit => matches!(command, CommandName::CourtOrder),
+        Effect::ProlongPermit(_) => matches!(command, CommandName::RecordPayment),
         _ => false,
     }
 }
@@ -337,7 +348,7 @@ const fn puts_right(command: CommandName, effect: &Effect) -> bool {
 /// command that has them. A payment is booked, a finding recorded, an answer kept, a refusal decided; a
 /// guard about "the payment at hand" is only on `recordPayment`, about answers only on `answerInformation`,
 /// about a deadline only on a command of the timer, `decidedWithinMinutes` only on `undo`, `askedFirst` only on
-/// `refuse`. What puts a decision right stands only with corrections. `closeInformation` may also be part of `withdraw`, and
+/// `refuse`. A permit is prolonged by exactly the fee whose payment is found to prolong it. What puts a decision right stands only with corrections. `closeInformation` may also be part of `withdraw`, and
 /// `issuePermit` of `grant`, for a track without handing over.
 fn w01_contents(p: &mut Proof<'_>) {
     for transition in &p.definition.transitions {
@@ -374,11 +385,28 @@ fn w01_contents(p: &mut Proof<'_>) {
                 );
             }
         }
+        let found = transition.guards.iter().find_map(|guard| match guard {
+            Guard::PaymentProlongs(fee) => Some(fee),
+            _ => None,
+        });
+        let prolongs = transition.effects.iter().find_map(|effect| match effect {
+            Effect::ProlongPermit(fee) => Some(fee),
+            _ => None,
+        });
+        if found != prolongs {
+            p.report(
+                Rule::W01,
+                transition.line,
+                format!("\"{name}\" prolongs the permit by another fee than it looks at"),
+                "give the guard `paymentProlongs` and the effect `prolongPermit` the same fee, or neither",
+            );
+        }
         for guard in &transition.guards {
             let fits = match guard {
-                Guard::PaymentSettles(_) | Guard::PaymentLeavesOpen(_) => {
-                    command == CommandName::RecordPayment
-                }
+                Guard::PaymentSettles(_)
+                | Guard::PaymentLeavesOpen(_)
+                | Guard::PaymentProlongs(_)
+                | Guard::PaymentFallsShort(_) => command == CommandName::RecordPayment,
                 Guard::AnswersComplete | Guard::AnswersIncomplete => {
                     command == CommandName::AnswerInformation
                 }
@@ -594,18 +622,27 @@ fn baseless(
                 "put `askInformation` on every transition that enters it",
             ))
         }
-        DeadlineBasis::PermitEnds | DeadlineBasis::PaidThrough if phase != Phase::InForce => {
+        DeadlineBasis::PermitEnds
+        | DeadlineBasis::PaidThrough
+        | DeadlineBasis::BeforePaidThrough(_)
+            if phase != Phase::InForce =>
+        {
             Some((
                 "is due with the permit, but no permit is in force there",
                 "put the state into phase \"inForce\", or give the deadline in days",
             ))
         }
-        DeadlineBasis::PaidThrough if d.permit.paid_by.is_none() => Some((
-            "is due with the paid period, but no fee's months carry the permit",
-            "name the fee in `paid_by` of [permit], or remove the deadline",
-        )),
+        DeadlineBasis::PaidThrough | DeadlineBasis::BeforePaidThrough(_)
+            if d.permit.paid_by.is_none() =>
+        {
+            Some((
+                "is due with the paid period, but no fee's months carry the permit",
+                "name the fee in `paid_by` of [permit], or remove the deadline",
+            ))
+        }
         DeadlineBasis::PermitEnds
         | DeadlineBasis::PaidThrough
+        | DeadlineBasis::BeforePaidThrough(_)
         | DeadlineBasis::CalendarDays(_)
         | DeadlineBasis::WorkingDays(_)
         | DeadlineBasis::ClockDue
@@ -632,8 +669,8 @@ fn w06(p: &mut Proof<'_>) {
                         "\"{name}\" from \"{state}\" is also in line {}, and both could apply",
                         first.line
                     ),
-                    "guard them with alternatives (paymentSettles and paymentLeavesOpen, answersComplete \
-                     and answersIncomplete, clockStarted and clockNotStarted), or make them one",
+                    "guard them with alternatives (paymentSettles and paymentLeavesOpen, paymentProlongs and \
+                     paymentFallsShort, answersComplete and answersIncomplete, clockStarted and clockNotStarted), or make them one",
                 );
             }
         }
@@ -668,13 +705,16 @@ fn w07(p: &mut Proof<'_>) {
         };
         let settles = |t: &Transition| {
             t.guards.iter().any(|guard| {
-                matches!(guard, Guard::FeeSettled(id) | Guard::PaymentSettles(id) if *id == fee.id)
+                matches!(guard, Guard::FeeSettled(id) | Guard::PaymentSettles(id) | Guard::PaymentProlongs(id)
+                    if *id == fee.id)
             })
         };
         let settled = format!("fee \"{}\" settled", fee.id);
         match fee.position {
             FeePosition::BeforeAcceptance => only_after(p, &settled, settles, accepts),
             FeePosition::BeforeHandover => only_after(p, &settled, settles, issues),
+            // Whoever does not pay it goes on until the paid days are over.
+            FeePosition::WhileInForce => {}
         }
         if d.transitions.iter().any(charges) {
             only_after(p, &format!("fee \"{}\" charged", fee.id), charges, settles);
@@ -826,6 +866,7 @@ const fn is_timers(command: CommandName) -> bool {
             | CommandName::ExpireUnpaid
             | CommandName::ExpireInformation
             | CommandName::Remind
+            | CommandName::RemindAgain
             | CommandName::Warn
             | CommandName::Escalate
             | CommandName::Lapse
@@ -849,6 +890,7 @@ const fn eligible(command: CommandName) -> &'static [Party] {
         | CommandName::ExpireUnpaid
         | CommandName::ExpireInformation
         | CommandName::Remind
+        | CommandName::RemindAgain
         | CommandName::Warn
         | CommandName::Escalate
         | CommandName::Lapse

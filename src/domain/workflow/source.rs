@@ -158,16 +158,17 @@ const PARTIES: [(&str, Party); 6] = [
 const AWAITED: [(&str, Awaited); 2] =
     [("applicant", Awaited::Applicant), ("office", Awaited::Office)];
 
-const POSITIONS: [(&str, FeePosition); 2] = [
+const POSITIONS: [(&str, FeePosition); 3] = [
     ("beforeAcceptance", FeePosition::BeforeAcceptance),
     ("beforeHandover", FeePosition::BeforeHandover),
+    ("whileInForce", FeePosition::WhileInForce),
 ];
 
 const CONSEQUENCES: [(&str, Consequence); 2] =
     [("refuse", Consequence::Refuse), ("ask", Consequence::Ask)];
 
 /// The names of every guard, for advice.
-const GUARDS: [&str; 26] = [
+const GUARDS: [&str; 28] = [
     "formComplete",
     "ageAtLeast",
     "citizenshipNotIn",
@@ -185,6 +186,8 @@ const GUARDS: [&str; 26] = [
     "feeSettled",
     "paymentSettles",
     "paymentLeavesOpen",
+    "paymentProlongs",
+    "paymentFallsShort",
     "answersComplete",
     "answersIncomplete",
     "extended",
@@ -197,7 +200,7 @@ const GUARDS: [&str; 26] = [
 ];
 
 /// The names of every effect, for advice.
-const EFFECTS: [&str; 40] = [
+const EFFECTS: [&str; 41] = [
     "startClock",
     "stopClock",
     "suspendClock",
@@ -216,6 +219,7 @@ const EFFECTS: [&str; 40] = [
     "remind",
     "createCharge",
     "bookPayment",
+    "prolongPermit",
     "annulOpenCharges",
     "decideGrant",
     "decideRefuse",
@@ -240,7 +244,7 @@ const EFFECTS: [&str; 40] = [
     "markDutiesOverdue",
 ];
 
-const BASES: [&str; 10] = [
+const BASES: [&str; 11] = [
     "calendarDays",
     "workingDays",
     "clockDue",
@@ -248,6 +252,7 @@ const BASES: [&str; 10] = [
     "informationDue",
     "beforeInformationDue",
     "paidThrough",
+    "beforePaidThrough",
     "permitEnds",
     "dutyDue",
     "dutyReminder",
@@ -782,6 +787,9 @@ fn deadline_basis<'t>(r: &mut Reading<'t>, value: &Value<'t>) -> Option<Deadline
             r.number(days, name).map(DeadlineBasis::BeforeInformationDue)
         }
         ("informationDue", None) => Some(DeadlineBasis::InformationDue),
+        ("beforePaidThrough", Some(days)) => {
+            r.number(days, name).map(DeadlineBasis::BeforePaidThrough)
+        }
         ("paidThrough", None) => Some(DeadlineBasis::PaidThrough),
         ("permitEnds", None) => Some(DeadlineBasis::PermitEnds),
         ("dutyDue", None) => Some(DeadlineBasis::DutyDue),
@@ -945,6 +953,8 @@ fn guard<'t>(r: &mut Reading<'t>, value: &Value<'t>, names: &Names) -> Option<Gu
         ("feeSettled", Some(fee)) => fee_named(r, fee).map(Guard::FeeSettled),
         ("paymentSettles", Some(fee)) => fee_named(r, fee).map(Guard::PaymentSettles),
         ("paymentLeavesOpen", Some(fee)) => fee_named(r, fee).map(Guard::PaymentLeavesOpen),
+        ("paymentProlongs", Some(fee)) => fee_named(r, fee).map(Guard::PaymentProlongs),
+        ("paymentFallsShort", Some(fee)) => fee_named(r, fee).map(Guard::PaymentFallsShort),
         _ if GUARDS.contains(&name) => {
             let wanted = if argument.is_none() { "a value in braces" } else { "no value" };
             wrong_argument(r, line, "guard", name, wanted);
@@ -985,6 +995,10 @@ fn effect<'t>(r: &mut Reading<'t>, value: &Value<'t>, names: &Names) -> Option<E
         ("createCharge", Some(argument)) => {
             let fee = r.text(argument, name)?;
             Some(Effect::CreateCharge(defined(r, line, "fee", fee, &names.fees)))
+        }
+        ("prolongPermit", Some(argument)) => {
+            let fee = r.text(argument, name)?;
+            Some(Effect::ProlongPermit(defined(r, line, "fee", fee, &names.fees)))
         }
         ("notify", Some(argument)) => {
             let message = r.text(argument, name)?;

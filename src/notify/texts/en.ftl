@@ -47,6 +47,11 @@ information-requested-body =
 information-requested-closing = Until then the time in which the office has to decide stands still. What is asked and why is on the status page.
 reminder-subject = Application { $reference }: something is still awaited from you
 reminder-body = This is a reminder: your application cannot go on without you.
+reminder-paid-subject = Application { $reference }: the paid period of your permit ends
+reminder-paid-body =
+    Your permit is paid until { $paid }, that day included. If the next month is not paid by then, it ends by itself, and what is paid later does not bring it back.
+
+    Each month that you pay prolongs it, up to its last day; you can pay several at once.
 item = { $subject } – by { $due }
 kind-document = Document: { $subject }
 kind-field = In the form: { $subject }

@@ -248,6 +248,7 @@ impl<'a> Statement<'a> {
                     | Change::PaymentBooked { .. }
                     | Change::PaymentReleased { .. }
                     | Change::ChargeAnnulled { .. }
+                    | Change::ChargeClarified { .. }
             )
         })
         .then(|| charge_rows(event, after));
@@ -257,6 +258,7 @@ impl<'a> Statement<'a> {
                     matches!(
                         c,
                         Change::PermitIssued { .. }
+                            | Change::PermitProlonged { .. }
                             | Change::PermitEnded { .. }
                             | Change::PermitCorrected { .. }
                             | Change::PermitReinstated
@@ -434,6 +436,7 @@ fn charge_rows(event: &Event, after: &crate::domain::application::Application) -
             Change::ChargeCreated { charge } => charge.id == id,
             Change::PaymentBooked { charge, .. }
             | Change::PaymentReleased { charge, .. }
+            | Change::ChargeClarified { charge, .. }
             | Change::ChargeAnnulled { charge } => *charge == id,
             _ => false,
         })
@@ -791,8 +794,9 @@ impl Statement<'_> {
                 ") AS c(id uuid, fee text, uin text, amount_kopecks bigint, paid_kopecks bigint, \
                  rule text, created_at timestamptz, status text, requisites jsonb, \
                  change_status smallint, acknowledgement smallint) \
-                 ON CONFLICT (id) DO UPDATE SET paid_kopecks = excluded.paid_kopecks, \
-                 status = excluded.status, change_status = excluded.change_status, \
+                 ON CONFLICT (id) DO UPDATE SET amount_kopecks = excluded.amount_kopecks, \
+                 rule = excluded.rule, requisites = excluded.requisites, \
+                 paid_kopecks = excluded.paid_kopecks, status = excluded.status, change_status = excluded.change_status, \
                  acknowledgement = excluded.acknowledgement)",
             );
         }

@@ -269,7 +269,12 @@ impl Case<'_> {
             .into_iter()
             .find(|(label, command)| {
                 let short = transition.guards.iter().any(|guard| {
-                    matches!(guard, Guard::PaymentLeavesOpen(_) | Guard::AnswersIncomplete)
+                    matches!(
+                        guard,
+                        Guard::PaymentLeavesOpen(_)
+                            | Guard::PaymentFallsShort(_)
+                            | Guard::AnswersIncomplete
+                    )
                 });
                 command.name() == transition.command && label.ends_with("in part") == short
             })
@@ -455,11 +460,12 @@ fn judgment(judged_on: NaiveDate) -> Judgment {
 }
 
 /// The commands that only the timer gives.
-pub const TIMER: [CommandName; 10] = [
+pub const TIMER: [CommandName; 11] = [
     CommandName::ExpireDraft,
     CommandName::ExpireUnpaid,
     CommandName::ExpireInformation,
     CommandName::Remind,
+    CommandName::RemindAgain,
     CommandName::Warn,
     CommandName::Escalate,
     CommandName::Lapse,

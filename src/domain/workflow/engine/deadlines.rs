@@ -50,6 +50,11 @@ fn day(
         DeadlineBasis::PaidThrough => {
             permit_days.and_then(|(paid, ends_on)| paid.filter(|paid| *paid < ends_on))
         }
+        // The timer comes on the day after the last one that counts.
+        DeadlineBasis::BeforePaidThrough(days) => permit_days
+            .and_then(|(paid, ends_on)| paid.filter(|paid| *paid < ends_on))
+            .and_then(|paid| paid.checked_sub_days(Days::new(u64::from(days) + 1)))
+            .filter(|day| *day >= since),
         DeadlineBasis::PermitEnds => permit_days.map(|(_, ends_on)| ends_on),
         DeadlineBasis::DutyDue => duty_days.due,
         // The timer comes on the day after the last one that counts.
@@ -76,6 +81,7 @@ pub fn act_by(state: &State, bases: Bases<'_>, calendar: &Calendar) -> Option<Na
             CommandName::Escalate
                 | CommandName::Warn
                 | CommandName::Remind
+                | CommandName::RemindAgain
                 | CommandName::RemindDuty
                 | CommandName::DutyOverdue
         )
@@ -141,15 +147,25 @@ pub fn timers(
     Ok(jobs)
 }
 
-/// Tells whether a deadline of the statutory term has nothing to say any more: no warning comes after the date itself,
-/// and that it was broken is told once.
-pub(super) fn is_spent(application: &Application, deadline: &Deadline, today: NaiveDate) -> bool {
+/// Tells whether a deadline has nothing to say any more: no warning comes after the date itself, that it was broken is
+/// told once, and so is each reminder of a paid period that ends: whoever was told late is not told twice.
+pub(super) fn is_spent(
+    application: &Application,
+    deadline: &Deadline,
+    context: &Context<'_>,
+) -> bool {
+    let today = context.today();
     let broken = application.due_on.filter(|due| *due < today);
     match (deadline.command, deadline.basis) {
         (CommandName::Warn, DeadlineBasis::BeforeClockDue(_)) => broken.is_some(),
         (CommandName::Escalate, DeadlineBasis::ClockDue) => {
             let told = application.clock.as_ref().and_then(|clock| clock.told);
             broken.is_some() && told == broken
+        }
+        (_, DeadlineBasis::BeforePaidThrough(_)) => {
+            let told = application.reminded_at.map(|at| context.local_date(at));
+            let day = date(application, deadline, context).ok().flatten();
+            told.zip(day).is_some_and(|(told, day)| told > day)
         }
         _ => false,
     }
@@ -165,8 +181,7 @@ pub(super) fn schedule(
     let mut jobs =
         timers(application.id, state, bases, &context.rules.calendar, context.unit.time_zone)
             .map_err(|missing| Rejection::RuleMissing(missing.to_string()))?;
-    let today = context.today();
-    for spent in state.deadlines.iter().filter(|one| is_spent(application, one, today)) {
+    for spent in state.deadlines.iter().filter(|one| is_spent(application, one, context)) {
         jobs.retain(|scheduled| {
             !matches!(&scheduled.job, Job::Timer { command, .. } if *command == spent.command)
         });

@@ -10,7 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    ALREADY_ANSWERED, ANSWER_STANDS, Blocked, Context, Misfit, Rejection, Step, deadlines,
+    ALREADY_ANSWERED, ANSWER_STANDS, Blocked, Context, Misfit, Rejection, Step, deadlines, months,
 };
 use crate::domain::actor::Actor;
 use crate::domain::application::{Application, Decision, InformationItem, Proposal};
@@ -25,7 +25,8 @@ use crate::domain::paper::PaperKind;
 use crate::domain::permit::{Permit, PermitNumber, PermitStatus, add_months};
 use crate::domain::workflow::command::Command;
 use crate::domain::workflow::definition::{
-    CheckRule, CheckSource, CommandName, Consequence, Effect, PermitTerm, Phase, Transition,
+    CheckRule, CheckSource, CommandName, Consequence, Effect, FeePosition, Guard, PermitTerm,
+    Phase, Transition,
 };
 
 /// The administrator's code in a UIN: the Ministry of the Interior (domain.md 9.1).
@@ -153,6 +154,7 @@ impl<'c> Draft<'_, 'c> {
             }
             Effect::CreateCharge(fee) => self.charge(fee),
             Effect::BookPayment => self.book(),
+            Effect::ProlongPermit(fee) => self.prolong(fee),
             Effect::AnnulOpenCharges => {
                 let open: Vec<Uuid> = self
                     .after
@@ -605,7 +607,17 @@ impl<'c> Draft<'_, 'c> {
         let missing = |what: &str| Rejection::RuleMissing(what.to_owned());
         let rule =
             self.context.definition.fee(fee).ok_or_else(|| missing("the fee is not defined"))?;
-        let months = if rule.per_month { self.after.form.prepaid_months.unwrap_or(1) } else { 1 };
+        let months = match rule.position {
+            // The next month, while there is one.
+            FeePosition::WhileInForce => match &self.after.permit {
+                Some(permit) if months::left(permit) > 0 => 1,
+                Some(_) | None => return Ok(()),
+            },
+            FeePosition::BeforeAcceptance | FeePosition::BeforeHandover if rule.per_month => {
+                self.after.form.prepaid_months.unwrap_or(1)
+            }
+            FeePosition::BeforeAcceptance | FeePosition::BeforeHandover => 1,
+        };
         let price = self
             .context
             .rules
@@ -650,6 +662,7 @@ impl<'c> Draft<'_, 'c> {
             return Err(Rejection::RuleMissing("the command carries no payment".into()));
         };
         let Payment { provider_id, amount, .. } = payment;
+        self.price_months(payment)?;
         // The guard has found that the payment is for one of these.
         let charge = self
             .after
@@ -672,6 +685,35 @@ impl<'c> Draft<'_, 'c> {
             status,
             forced: payment.matched.is_some(),
         })
+    }
+
+    /// Has the bill of the next month say what the payment pays of: the price of its day, and all its months.
+    fn price_months(&mut self, payment: &Payment) -> Result<(), Rejection> {
+        let fee = self.transition.guards.iter().find_map(|guard| match guard {
+            Guard::PaymentProlongs(fee) | Guard::PaymentFallsShort(fee) => Some(fee),
+            _ => None,
+        });
+        let Some(fee) = fee else { return Ok(()) };
+        let paid = months::prolongation(self.before, fee, payment, self.context)
+            .map_err(Rejection::RuleMissing)?;
+        if self.after.charges.iter().any(|one| one.id == paid.charge && one.amount == paid.amount) {
+            return Ok(());
+        }
+        self.change(Change::ChargeClarified {
+            charge: paid.charge,
+            amount: paid.amount,
+            rule: paid.rule,
+            requisites: None,
+        })
+    }
+
+    fn prolong(&mut self, fee: &str) -> Result<(), Rejection> {
+        let Command::RecordPayment { payment } = self.command else {
+            return Err(Rejection::RuleMissing("the command carries no payment".into()));
+        };
+        let paid = months::prolongation(self.before, fee, payment, self.context)
+            .map_err(Rejection::RuleMissing)?;
+        self.change(Change::PermitProlonged { paid_through: paid.paid_through })
     }
 
     fn issue(&mut self) -> Result<(), Rejection> {
@@ -764,12 +806,16 @@ impl<'c> Draft<'_, 'c> {
                     | Change::InformationAnswered { .. }
                     | Change::PermitIssued { .. }
                     | Change::DutySet { .. }
+                    | Change::PermitProlonged { .. }
             )
         });
         let mut schedule =
             if dates_moved { deadlines::schedule(&self.after, self.context)? } else { Vec::new() };
+        // What was paid to the end has no more paid day to wait for.
+        let prolonged =
+            self.event.changes.iter().any(|c| matches!(c, Change::PermitProlonged { .. }));
         let duties_moved = self.before.duties != self.after.duties;
-        let mut call_off = match (moved, duties_moved) {
+        let mut call_off = match (moved || prolonged, duties_moved) {
             (true, _) => deadlines::keys(self.before, self.context),
             (false, true) => deadlines::duty_keys(self.before, self.context),
             (false, false) => Vec::new(),

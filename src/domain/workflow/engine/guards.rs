@@ -7,11 +7,12 @@ use chrono::{DateTime, Days, TimeDelta, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::months::{Prolongation, prolongation};
 use super::{Context, Rejection, deadlines};
 use crate::domain::actor::Actor;
 use crate::domain::application::{Application, Hand};
 use crate::domain::checks::{Check, blocking};
-use crate::domain::fee::{ChargeStatus, Money, Payment};
+use crate::domain::fee::{Charge, ChargeStatus, Money, Payment};
 use crate::domain::form::FIELDS;
 use crate::domain::permit::add_months;
 use crate::domain::workflow::command::Command;
@@ -215,6 +216,12 @@ fn holds(
         Guard::PaymentLeavesOpen(fee) => {
             payment(application, command, fee, |paid, due| paid < due, guard)
         }
+        Guard::PaymentProlongs(fee) => {
+            months(application, command, fee, |paid| paid.months > 0, guard, context)
+        }
+        Guard::PaymentFallsShort(fee) => {
+            months(application, command, fee, |paid| paid.months == 0, guard, context)
+        }
         Guard::AnswersComplete => answers(application, command, true, guard),
         Guard::AnswersIncomplete => answers(application, command, false, guard),
         Guard::Extended => {
@@ -242,7 +249,7 @@ fn holds(
                     .deadlines
                     .iter()
                     .filter(|deadline| deadline.command == transition.command)
-                    .filter(|deadline| !deadlines::is_spent(application, deadline, today))
+                    .filter(|deadline| !deadlines::is_spent(application, deadline, context))
                     .filter_map(|deadline| {
                         deadlines::date(application, deadline, context).ok().flatten()
                     })
@@ -413,6 +420,29 @@ fn checks_clear(
     })
 }
 
+/// Asks whether the payment at hand pays months of the fee, and how many.
+fn months(
+    application: &Application,
+    command: Option<&Command>,
+    fee: &str,
+    fits: impl Fn(&Prolongation) -> bool,
+    guard: &Guard,
+    context: &Context<'_>,
+) -> Option<Blocked> {
+    let Some(Command::RecordPayment { payment }) = command else { return None };
+    if let Err(blocked) = billed(application, payment, fee, guard) {
+        return Some(blocked);
+    }
+    match prolongation(application, fee, payment, context) {
+        Ok(paid) if fits(&paid) => None,
+        Ok(paid) => {
+            let detail = format!("The payment pays {} month(s) of '{fee}'.", paid.months);
+            Some(Blocked::new(guard, detail))
+        }
+        Err(detail) => Some(Blocked::new(guard, detail)),
+    }
+}
+
 /// Asks whether the payment at hand is for the fee and how it compares with what is still due.
 fn payment(
     application: &Application,
@@ -422,28 +452,41 @@ fn payment(
     guard: &Guard,
 ) -> Option<Blocked> {
     let Some(Command::RecordPayment { payment }) = command else { return None };
-    let Payment { amount, .. } = payment;
+    let charge = match billed(application, payment, fee, guard) {
+        Ok(charge) => charge,
+        Err(blocked) => return Some(blocked),
+    };
+    let fits = charge.status == ChargeStatus::Open
+        && fits(payment.amount.kopecks(), charge.outstanding().kopecks());
+    (!fits)
+        .then(|| Blocked::new(guard, format!("Of '{fee}' {} is still due.", charge.outstanding())))
+}
+
+/// Gives the bill of the fee that the payment at hand is for.
+fn billed<'a>(
+    application: &'a Application,
+    payment: &Payment,
+    fee: &str,
+    guard: &Guard,
+) -> Result<&'a Charge, Blocked> {
     let Some(charge) = application.charge_of(fee) else {
-        return Some(Blocked::new(guard, format!("Nothing is owed for '{fee}'.")));
+        return Err(Blocked::new(guard, format!("Nothing is owed for '{fee}'.")));
     };
     if !payment.is_for(charge) {
-        return Some(Blocked::new(
+        return Err(Blocked::new(
             guard,
             format!("The payment must state the UIN {} of '{fee}'.", charge.uin),
         ));
     }
     if payment.names_another_kbk(charge) {
-        return Some(Blocked::new(
+        return Err(Blocked::new(
             guard,
             format!(
                 "The payment names another KBK than the bill of '{fee}'; an officer must match it."
             ),
         ));
     }
-    let fits = charge.status == ChargeStatus::Open
-        && fits(amount.kopecks(), charge.outstanding().kopecks());
-    (!fits)
-        .then(|| Blocked::new(guard, format!("Of '{fee}' {} is still due.", charge.outstanding())))
+    Ok(charge)
 }
 
 fn answers(

@@ -195,6 +195,7 @@ fn pass(
             | Effect::Warn
             | Effect::CreateCharge(_)
             | Effect::BookPayment
+            | Effect::ProlongPermit(_)
             | Effect::AnnulOpenCharges
             | Effect::ProposeAnnulment
             | Effect::DropProposal

@@ -73,6 +73,8 @@ fn alone(transition: &Transition) -> Vec<Fault> {
         | Effect::AskOpenChecks
         | Effect::ReinstatePermit
         | Effect::AnnulOpenCharges => stays,
+        // What is in force again has its next month to pay again.
+        Effect::CreateCharge(_) => !transition.effects.contains(&Effect::ReinstatePermit),
         Effect::Notify(message) => message != told,
         _ => true,
     });
@@ -258,8 +260,8 @@ fn passed_by(p: &Proof<'_>, transition: &Transition, from: &str, to: &str) -> bo
 fn can_settle(transition: &Transition, fee: &str) -> bool {
     transition.effects.contains(&Effect::BookPayment)
         && !transition.guards.iter().any(|guard| match guard {
-            Guard::PaymentLeavesOpen(_) => true,
-            Guard::PaymentSettles(other) => other != fee,
+            Guard::PaymentLeavesOpen(_) | Guard::PaymentFallsShort(_) => true,
+            Guard::PaymentSettles(other) | Guard::PaymentProlongs(other) => other != fee,
             _ => false,
         })
 }
