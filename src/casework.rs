@@ -884,6 +884,7 @@ impl Casework {
                 charge: self.clock.new_id(),
                 charge_serial: loaded.and_then(|loaded| loaded.charge_serial),
                 permit_serial: loaded.and_then(|loaded| loaded.permit_serial),
+                blank_serial: loaded.and_then(|loaded| loaded.blank_serial),
             },
         }
     }
@@ -912,6 +913,9 @@ impl Casework {
                 t.effects.iter().any(|effect| matches!(effect, Effect::CreateCharge(_)))
             }),
             permit_serial: any(&|t| t.effects.contains(&Effect::IssuePermit)),
+            blank_serial: any(&|t| {
+                t.effects.iter().any(|one| matches!(one, Effect::IssuePermit | Effect::PrintBlank))
+            }),
             other_open: any(&|t| t.guards.contains(&Guard::NoOtherOpenApplication)),
             twins: (any(&|t| t.effects.iter().any(asks))
                 && rules.definitions.iter().any(Definition::looks_at_others))

@@ -4,6 +4,7 @@
 //! numbers are arguments. Start reading at [`workflow::engine`].
 
 pub mod actor;
+pub mod after_life;
 pub mod application;
 pub mod calendar;
 pub mod checks;

@@ -27,6 +27,7 @@ use crate::domain::fee::{Charge, ChargeStatus};
 use crate::domain::form::Person;
 use crate::domain::ground::{GroundCode, Grounds};
 use crate::domain::identity::EmailAddress;
+use crate::domain::permit::PermitStatus;
 use crate::domain::workflow::definition::{DeadlineBasis, Definition, FeePosition, Phase};
 use crate::error::{Error, Result};
 
@@ -273,6 +274,31 @@ fn write(
             }
             let text = language.text("duty-proof-rejected-body", &FluentArgs::new())?;
             Ok(("duty-proof-rejected-subject", vec![text]))
+        }
+        "permitSuspended" | "permitResumed" => {
+            let status = application.permit.as_ref().map(|permit| permit.status);
+            let (told, subject, body) = if message == "permitSuspended" {
+                (PermitStatus::Suspended, "permit-suspended-subject", "permit-suspended-body")
+            } else {
+                (PermitStatus::InForce, "permit-resumed-subject", "permit-resumed-body")
+            };
+            if status.is_some_and(|status| status != told) {
+                return Err(NoEmail::Overtaken);
+            }
+            Ok((subject, vec![language.text(body, &FluentArgs::new())?]))
+        }
+        "permitRenewed" | "requestRefused" if over => Err(NoEmail::Overtaken),
+        "permitRenewed" => {
+            let text = language.text("permit-renewed-body", &FluentArgs::new())?;
+            Ok(("permit-renewed-subject", vec![text]))
+        }
+        "requestRefused" => {
+            let text = language.text("request-refused-body", &FluentArgs::new())?;
+            Ok(("request-refused-subject", vec![text]))
+        }
+        "surrendered" => {
+            let text = language.text("surrendered-body", &FluentArgs::new())?;
+            Ok(("surrendered-subject", vec![text]))
         }
         other => Err(NoEmail::Unknown(other.to_owned())),
     }

@@ -9,6 +9,7 @@ use validator::{Validate, ValidationErrors};
 
 use super::extract::read_tree;
 use super::form::{EmployerBody, FormBody, of_our_time};
+use crate::domain::after_life::DuplicateCause;
 use crate::domain::application::InformationKind;
 use crate::domain::checks::Outcome;
 use crate::domain::duty::{Notice, NoticeKind};
@@ -60,6 +61,29 @@ pub enum CommandRequest {
     ConfirmAnnulment(Empty),
     /// A second, senior officer turns the proposal down.
     RejectAnnulment(RejectRequest),
+    /// The holder asks for another paper in place of one that is lost or damaged: a duty is charged.
+    RequestDuplicate(DuplicateRequest),
+    /// An officer hands the paper out, once the duty is paid: it has a new number, the permit keeps its own.
+    IssueDuplicate(Empty),
+    /// The holder asks for another passport, name or profession on the permit: a duty is charged, and a document is to prove
+    /// it.
+    RequestChange(Box<ChangeRequest>),
+    /// An officer changes the data as it was asked for, once the duty is paid: on a new paper.
+    MakeChange(Empty),
+    /// The holder gives the permit up.
+    Surrender(WithdrawRequest),
+    /// An officer ends the permit that is given up.
+    ConfirmSurrender(Empty),
+    /// The holder takes back what he asked about the permit.
+    WithdrawRequest(WithdrawRequest),
+    /// An officer refuses what was asked about the permit.
+    RefuseRequest(RejectRequest),
+    /// A senior officer has a paper printed anew that was spoilt in the office: nothing is charged.
+    ReplaceBlank(RejectRequest),
+    /// A senior officer suspends the permit.
+    SuspendPermit(GroundsRequest),
+    /// A second officer puts the suspended permit back into force.
+    ResumePermit(RejectRequest),
     /// A senior officer other than who decided undoes a decision that was made within the hour.
     Undo(UndoRequest),
     /// A senior officer other than who decided takes up again what was refused, or was taken back by mistake.
@@ -79,7 +103,7 @@ pub enum CommandRequest {
 }
 
 /// The names of the commands that a person can give.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 37] = [
     "submit",
     "withdraw",
     "refuseIntake",
@@ -98,6 +122,17 @@ const NAMES: [&str; 26] = [
     "proposeAnnulment",
     "confirmAnnulment",
     "rejectAnnulment",
+    "requestDuplicate",
+    "issueDuplicate",
+    "requestChange",
+    "makeChange",
+    "surrender",
+    "confirmSurrender",
+    "withdrawRequest",
+    "refuseRequest",
+    "replaceBlank",
+    "suspendPermit",
+    "resumePermit",
     "undo",
     "reopen",
     "correct",
@@ -346,6 +381,41 @@ pub struct RejectRequest {
     pub reason: String,
 }
 
+/// What became of a paper.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DuplicateCauseRequest {
+    /// It is lost.
+    Lost,
+    /// It is damaged.
+    Damaged,
+}
+
+/// Why another paper is asked for.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DuplicateRequest {
+    /// What became of the one before.
+    pub cause: DuplicateCauseRequest,
+    /// How it came about.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "Left in a bus on 3 March.")]
+    pub reason: String,
+}
+
+/// What is to be changed on the permit.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ChangeRequest {
+    /// Why.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "I have a new passport.")]
+    pub reason: String,
+    /// The sections to replace, each whole: `person`, `passport`, `occupation`.
+    #[validate(nested)]
+    pub form: FormBody,
+}
+
 /// Why a decision is undone.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -569,6 +639,46 @@ impl Commanded {
             "rejectAnnulment" => {
                 let RejectRequest { reason } = part(rest)?;
                 Command::RejectAnnulment { reason }
+            }
+            "requestDuplicate" => {
+                let DuplicateRequest { cause, reason } = part(rest)?;
+                let cause = match cause {
+                    DuplicateCauseRequest::Lost => DuplicateCause::Lost,
+                    DuplicateCauseRequest::Damaged => DuplicateCause::Damaged,
+                };
+                Command::RequestDuplicate { cause, reason }
+            }
+            "issueDuplicate" => empty(rest, Command::IssueDuplicate)?,
+            "requestChange" => {
+                let ChangeRequest { reason, form } = part(rest)?;
+                let form = form.parse(today, "/form").map_err(unfit)?;
+                Command::RequestChange { reason, form: Box::new(form) }
+            }
+            "makeChange" => empty(rest, Command::MakeChange)?,
+            "surrender" => {
+                let WithdrawRequest { reason } = part(rest)?;
+                Command::Surrender { reason }
+            }
+            "confirmSurrender" => empty(rest, Command::ConfirmSurrender)?,
+            "withdrawRequest" => {
+                let WithdrawRequest { reason } = part(rest)?;
+                Command::WithdrawRequest { reason }
+            }
+            "refuseRequest" => {
+                let RejectRequest { reason } = part(rest)?;
+                Command::RefuseRequest { reason }
+            }
+            "replaceBlank" => {
+                let RejectRequest { reason } = part(rest)?;
+                Command::ReplaceBlank { reason }
+            }
+            "suspendPermit" => {
+                let (grounds, reason) = grounds(rest)?;
+                Command::SuspendPermit { grounds, reason }
+            }
+            "resumePermit" => {
+                let RejectRequest { reason } = part(rest)?;
+                Command::ResumePermit { reason }
             }
             "undo" => {
                 let UndoRequest { reason } = part(rest)?;

@@ -18,6 +18,7 @@ use super::views::{
     ChargeView, DutyView, GroundView, InformationView, UnitView, grounds, text, waits_for, wording,
 };
 use crate::app::App;
+use crate::domain::after_life::BlankNumber;
 use crate::domain::application::{Decision, InformationItem};
 use crate::domain::clock::StatutoryClock;
 use crate::domain::duty::DutyDays;
@@ -28,7 +29,7 @@ use crate::domain::workflow::definition::{COMPLAINTS, CheckSource, Definition, G
 use crate::domain::workflow::diagram;
 use crate::domain::workflow::engine::{Bases, act_by};
 use crate::error::{Error, Result};
-use crate::storage::accounts;
+use crate::storage::{Conn, accounts};
 use crate::storage::applications::{self, Key, Wants};
 
 /// Registers the operations.
@@ -279,6 +280,22 @@ pub struct ValidityView {
     pub paid_through: Option<NaiveDate>,
     /// Last day of the term.
     pub ends_on: NaiveDate,
+    /// Of the paper that was asked about: `valid`, `superseded` by another, `spoilt`, or `unknown`: the permit was never
+    /// printed on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 10, example = "valid")]
+    pub blank: Option<String>,
+}
+
+/// Which paper is at hand.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PaperQuery {
+    /// The number of the paper that the permit is printed on: says whether it is still the permit's.
+    #[validate(length(max = 20))]
+    #[param(max_length = 20, example = "B77-0000000016")]
+    pub blank: Option<String>,
 }
 
 /// A track.
@@ -746,19 +763,29 @@ pub async fn show_status_details(
 ///
 /// Says whether the holder of a permit may work today, and if not, since when and why. Shows no personal data.
 #[utoipa::path(tag = "public", security(()), params(
-    ("number" = String, Path, description = "The permit's number.", max_length = 20, example = "77-0000000016")),
+    ("number" = String, Path, description = "The permit's number.", max_length = 20, example = "77-0000000016"), PaperQuery),
     responses((status = 200, description = "What the register says.", body = ValidityView)))]
 #[get("/v1/permits/{number}")]
-pub async fn show_permit(app: App, Path(number): Path<String>) -> Result<HttpResponse> {
+pub async fn show_permit(
+    app: App,
+    Path(number): Path<String>,
+    Query(paper): Query<PaperQuery>,
+) -> Result<HttpResponse> {
     let number =
         PermitNumber::parse(&number).map_or_else(|_| "-".to_owned(), |number| number.to_string());
-    let row = applications::find_permit(&mut app.db.conn().await?, &number).await?;
+    let mut conn = app.db.conn().await?;
+    let row = applications::find_permit(&mut conn, &number).await?;
     let row = row.ok_or_else(|| {
         Error::refused(
             crate::error::ErrorCode::NotFound,
             "There is no permit with this number; compare it with the permit, digit by digit.",
         )
     })?;
+    let blank = match &paper.blank {
+        Some(text) => Some(paper_of(&mut conn, &number, text).await?),
+        None => None,
+    };
+    drop(conn);
     let today = today(&row.time_zone, app.clock.now());
     let written = serde_json::from_value::<PermitStatus>(row.status.clone().into());
     let written = written.map_err(|_| Error::Corrupt {
@@ -767,7 +794,10 @@ pub async fn show_permit(app: App, Path(number): Path<String>) -> Result<HttpRes
         row: row.number.clone(),
     })?;
     let status = written.on(today, row.paid_through, row.ends_on);
-    let invalid_since = status.invalid_since(row.closed_on, row.paid_through, row.ends_on);
+    let invalid_since = match status {
+        PermitStatus::Suspended => row.suspended_on,
+        other => other.invalid_since(row.closed_on, row.paid_through, row.ends_on),
+    };
     let view = ValidityView {
         number: row.number,
         valid: status == PermitStatus::InForce,
@@ -778,8 +808,18 @@ pub async fn show_permit(app: App, Path(number): Path<String>) -> Result<HttpRes
         issued_on: row.issued_on,
         paid_through: row.paid_through,
         ends_on: row.ends_on,
+        blank,
     };
     Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(view))
+}
+
+/// Says how a paper of a permit stands; what is no number of a paper is unknown like any other.
+async fn paper_of(conn: &mut Conn, permit: &str, text: &str) -> Result<String> {
+    let status = match BlankNumber::parse(text) {
+        Ok(number) => applications::find_blank(conn, permit, number.as_str()).await?,
+        Err(_) => None,
+    };
+    Ok(status.unwrap_or_else(|| "unknown".to_owned()))
 }
 
 /// List the tracks

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::form::FormBody;
 use crate::casework::Seen;
+use crate::domain::after_life::{Asked, Blank, HolderRequest};
 use crate::domain::application::{Decision, Expedited, InformationItem, Note};
 use crate::domain::checks::{Check, blocking, supported_grounds};
 use crate::domain::clock::Extension;
@@ -256,7 +257,7 @@ pub struct ChargeView {
     /// `open`, `settled` or `annulled`.
     #[schema(max_length = 10, example = "open")]
     pub status: &'static str,
-    /// `beforeAcceptance`, `beforeHandover` or `whileInForce`.
+    /// `beforeAcceptance`, `beforeHandover`, `whileInForce` or, of what is asked about a permit in force, `onRequest`.
     #[schema(max_length = 20, example = "beforeAcceptance")]
     pub position: &'static str,
     /// How it was last changed, as GIS GMP counts: 1 new, 2 clarified, 3 annulled, 4 de-annulled.
@@ -467,6 +468,9 @@ pub struct PermitView {
     /// First day on which it is not in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed_on: Option<NaiveDate>,
+    /// First day on which it is suspended, while it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspended_on: Option<NaiveDate>,
 }
 
 impl From<&Permit> for PermitView {
@@ -484,8 +488,95 @@ impl From<&Permit> for PermitView {
             paid_through: permit.paid_through,
             ends_on: permit.ends_on,
             closed_on: permit.closed_on,
+            suspended_on: permit.suspended_on,
         }
     }
+}
+
+/// A paper that a permit was printed on.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BlankView {
+    /// Its number.
+    #[schema(max_length = 14, example = "B77-0000000016")]
+    pub number: String,
+    /// `valid`, `superseded` by another, or `spoilt` in the office.
+    #[schema(max_length = 10, example = "valid")]
+    pub status: &'static str,
+    /// When it was printed.
+    pub printed_at: DateTime<Utc>,
+    /// When it stopped being the permit's paper.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+impl From<&Blank> for BlankView {
+    fn from(blank: &Blank) -> Self {
+        Self {
+            number: blank.number.to_string(),
+            status: blank.status.name(),
+            printed_at: blank.printed_at,
+            ended_at: blank.ended_at,
+        }
+    }
+}
+
+/// What a permit's holder asks about it, until it is answered.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HolderRequestView {
+    /// `duplicate`, `change` or `surrender`.
+    #[schema(max_length = 10, example = "duplicate")]
+    pub kind: &'static str,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Of a duplicate: whether the paper is `lost` or `damaged`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 10, example = "lost")]
+    pub cause: Option<&'static str>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2000)]
+    pub reason: Option<String>,
+    /// Of a change: what it changes in the form.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FieldChangeView>,
+}
+
+impl From<&HolderRequest> for HolderRequestView {
+    fn from(request: &HolderRequest) -> Self {
+        Self {
+            kind: request.asked.name(),
+            at: request.at,
+            cause: match &request.asked {
+                Asked::Duplicate { cause } => Some(cause.name()),
+                Asked::Change { .. } | Asked::Surrender => None,
+            },
+            reason: request.reason.clone(),
+            changes: match &request.asked {
+                Asked::Change { changes, .. } => changes.iter().map(Into::into).collect(),
+                Asked::Duplicate { .. } | Asked::Surrender => Vec::new(),
+            },
+        }
+    }
+}
+
+/// Why a permit is suspended.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SuspensionView {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The first day on which it is.
+    pub on: NaiveDate,
+    /// On what grounds.
+    pub grounds: Vec<GroundView>,
+    /// In words.
+    #[schema(max_length = 2000)]
+    pub reason: String,
+    /// The officer's account; shown to the office and to auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Uuid>,
 }
 
 /// By how much the statutory term was made longer.
@@ -970,6 +1061,15 @@ pub struct ApplicationView {
     /// The permit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permit: Option<PermitView>,
+    /// The papers that it was printed on, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blanks: Vec<BlankView>,
+    /// What its holder asks about it, until it is answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<HolderRequestView>,
+    /// Why it is suspended, while it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspension: Option<SuspensionView>,
     /// What its holder or the employer owes after issue.
     pub duties: Vec<DutyView>,
     /// Who holds it; shown to the office and to auditors.
@@ -1162,6 +1262,15 @@ impl ApplicationView {
                 })
                 .collect(),
             permit: application.permit.as_ref().map(Into::into),
+            blanks: application.blanks.iter().map(Into::into).collect(),
+            request: application.after_life.request.as_ref().map(Into::into),
+            suspension: application.after_life.suspension.as_ref().map(|one| SuspensionView {
+                at: one.at,
+                on: one.on,
+                grounds: grounds(&one.grounds, catalogue, language),
+                reason: one.reason.clone(),
+                by: Some(one.by).filter(|_| inside),
+            }),
             duties: application
                 .permit
                 .as_ref()
@@ -1282,7 +1391,7 @@ pub struct SummaryView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimView>,
     /// The kind of office work that it waits for: `intake`, `checks`, `registers`, `decision`, `payment`, `handover`,
-    /// `annulment`, `dutyProof` or `dutyOverdue`; shown to the office.
+    /// `annulment`, `request`, `dutyProof` or `dutyOverdue`; shown to the office.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 10, example = "checks")]
     pub work: Option<&'static str>,

@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::after_life::{AfterLife, Blank, BlankStatus};
 use super::checks::Check;
 use super::clock::StatutoryClock;
 use super::duty::Obligation;
@@ -294,6 +295,10 @@ pub struct Application {
     pub proposal: Option<Proposal>,
     /// The permit.
     pub permit: Option<Permit>,
+    /// The papers that it was printed on, oldest first.
+    pub blanks: Vec<Blank>,
+    /// What is asked and said about it.
+    pub after_life: AfterLife,
     /// Who gave which command.
     pub hands: Vec<Hand>,
     /// The lease.
@@ -418,6 +423,8 @@ impl Application {
             decision: None,
             proposal: None,
             permit: None,
+            blanks: Vec::new(),
+            after_life: AfterLife::default(),
             hands: Vec::new(),
             claim: None,
             expedited: None,
@@ -575,6 +582,30 @@ impl Application {
                 let permit = self.permit.as_mut().ok_or_else(|| missing("a permit"))?;
                 permit.status = *status;
                 permit.closed_on = Some(*on);
+                permit.suspended_on = None;
+                self.after_life.request = None;
+                self.after_life.suspension = None;
+            }
+            Change::BlankPrinted { blank, before } => {
+                for known in self.blanks.iter_mut().filter(|one| one.status == BlankStatus::Valid) {
+                    known.status = *before;
+                    known.ended_at = Some(event.at);
+                }
+                self.blanks.push(blank.clone());
+            }
+            Change::RequestMade { request } => self.after_life.request = Some(request.clone()),
+            Change::RequestClosed => self.after_life.request = None,
+            Change::PermitSuspended { suspension } => {
+                let permit = self.permit.as_mut().ok_or_else(|| missing("a permit"))?;
+                permit.status = PermitStatus::Suspended;
+                permit.suspended_on = Some(suspension.on);
+                self.after_life.suspension = Some(suspension.clone());
+            }
+            Change::PermitResumed => {
+                let permit = self.permit.as_mut().ok_or_else(|| missing("a permit"))?;
+                permit.status = PermitStatus::InForce;
+                permit.suspended_on = None;
+                self.after_life.suspension = None;
             }
             Change::PermitCorrected { holder_name, profession } => {
                 let permit = self.permit.as_mut().ok_or_else(|| missing("a permit"))?;

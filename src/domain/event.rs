@@ -9,6 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::actor::{Actor, Role};
+use super::after_life::{Blank, BlankStatus, HolderRequest, Suspension};
 use super::application::{
     Correction, Decision, Document, Expedited, InformationItem, Note, Proposal,
 };
@@ -194,6 +195,27 @@ pub enum Change {
         /// The first day on which it is not in force.
         on: NaiveDate,
     },
+    /// The permit was printed on a paper.
+    BlankPrinted {
+        /// The paper.
+        blank: Blank,
+        /// What became of the one before, if there was one.
+        before: BlankStatus,
+    },
+    /// The permit's holder asked for something.
+    RequestMade {
+        /// What.
+        request: HolderRequest,
+    },
+    /// What the holder asked is answered or taken back.
+    RequestClosed,
+    /// The permit was suspended.
+    PermitSuspended {
+        /// By whom and why.
+        suspension: Suspension,
+    },
+    /// The suspended permit is in force again.
+    PermitResumed,
     /// The decision was withdrawn: it is to be made anew.
     DecisionWithdrawn,
     /// What the permit says of its holder was put right.

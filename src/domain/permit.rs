@@ -121,8 +121,8 @@ impl PermitStatus {
     #[must_use]
     pub fn on(self, day: NaiveDate, paid_through: Option<NaiveDate>, ends_on: NaiveDate) -> Self {
         match self {
-            Self::InForce if ends_on < day => Self::Expired,
-            Self::InForce if paid_through.is_some_and(|last| last < day) => Self::Lapsed,
+            Self::InForce | Self::Suspended if ends_on < day => Self::Expired,
+            Self::InForce | Self::Suspended if paid_through.is_some_and(|last| last < day) => Self::Lapsed,
             Self::InForce
             | Self::Suspended
             | Self::Lapsed
@@ -171,6 +171,9 @@ pub struct Permit {
     pub ends_on: NaiveDate,
     /// The first day on which it is no longer in force; `None` while it is.
     pub closed_on: Option<NaiveDate>,
+    /// The first day on which it is suspended; `None` while it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_on: Option<NaiveDate>,
 }
 
 impl Permit {
@@ -182,7 +185,10 @@ impl Permit {
     pub fn is_valid_on(&self, date: NaiveDate) -> bool {
         let open = match self.closed_on {
             Some(closed_on) => date < closed_on,
-            None => self.status == PermitStatus::InForce,
+            None => match self.suspended_on {
+                Some(suspended_on) => date < suspended_on,
+                None => self.status == PermitStatus::InForce,
+            },
         };
         let paid = self.paid_through.is_none_or(|last| date <= last);
         open && paid && (self.issued_on..=self.ends_on).contains(&date)
@@ -219,6 +225,7 @@ mod tests {
             paid_through: Some(day(2026, 4, 9)),
             ends_on: day(2027, 2, 9),
             closed_on: None,
+            suspended_on: None,
         }
     }
 

@@ -35,11 +35,13 @@ pub enum Work {
     DutyProof,
     /// A duty is overdue: to be let go, or the permit to be annulled for it.
     DutyOverdue,
+    /// Something is asked about a permit in force, or it is suspended.
+    Request,
 }
 
 impl Work {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Intake,
         Self::Checks,
         Self::Registers,
@@ -49,6 +51,7 @@ impl Work {
         Self::Annulment,
         Self::DutyProof,
         Self::DutyOverdue,
+        Self::Request,
     ];
 
     /// Gives the kind's name as it stands in JSON and in the database.
@@ -64,6 +67,7 @@ impl Work {
             Self::Annulment => "annulment",
             Self::DutyProof => "dutyProof",
             Self::DutyOverdue => "dutyOverdue",
+            Self::Request => "request",
         }
     }
 
@@ -81,7 +85,7 @@ impl Work {
             Self::Checks | Self::Registers | Self::Decision => Phase::Checks,
             Self::Payment => Phase::Fee,
             Self::Handover => Phase::Issuance,
-            Self::Annulment | Self::DutyProof | Self::DutyOverdue => Phase::InForce,
+            Self::Annulment | Self::Request | Self::DutyProof | Self::DutyOverdue => Phase::InForce,
         }
     }
 
@@ -112,7 +116,8 @@ impl Work {
             Phase::Checks => Some(Self::of_checks(application, context)),
             Phase::Fee => Some(Self::Payment),
             Phase::Issuance => Some(Self::Handover),
-            Phase::InForce if state.awaits == Some(Awaited::Office) => Some(Self::Annulment),
+            Phase::InForce if application.proposal.is_some() => Some(Self::Annulment),
+            Phase::InForce if state.awaits == Some(Awaited::Office) => Some(Self::Request),
             Phase::InForce => Self::of_duties(application),
             Phase::Closed => None,
         }
@@ -268,9 +273,9 @@ impl Queue {
     pub fn defaults() -> Vec<Self> {
         use Work::{
             Annulment, Checks, Decision, DutyOverdue, DutyProof, Handover, Intake, Payment,
-            Registers,
+            Registers, Request,
         };
-        let all: [(&str, &str, &str, Option<Work>); 11] = [
+        let all: [(&str, &str, &str, Option<Work>); 12] = [
             ("intake", "To be taken in", "К приёму", Some(Intake)),
             ("checks", "To be checked", "К проверке", Some(Checks)),
             ("registers", "Awaiting registers", "Ждут ответа реестров", Some(Registers)),
@@ -284,6 +289,7 @@ impl Queue {
                 "Аннулирования на подтверждение",
                 Some(Annulment),
             ),
+            ("requests", "Asked about permits", "Обращения по действующим", Some(Request)),
             (
                 "overdue",
                 "Past the date that the law promises, or escalated",

@@ -27,13 +27,14 @@ pub use self::claim::{ClaimNext, Claimed, MOST_AHEAD, claim_next};
 pub use self::dated::{DatedRow, list_dated};
 pub use self::queue::{
     Count, DeskCheck, DeskRow, Holder, Narrow, Place, PublicPermitRow, StatusRow, SummaryRow,
-    count_queues, find_by_birth_date, find_permit, find_status, list_of_applicant, list_queue,
+    count_queues, find_blank, find_by_birth_date, find_permit, find_status, list_of_applicant, list_queue,
 };
 pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply};
 use super::rule_files::LATEST;
 use super::schema::{applications as a, idempotency_keys as k};
 use super::{Conn, hex, query_failed};
 use crate::domain::actor::Actor;
+use crate::domain::after_life::{Blank, BlankNumber, BlankStatus};
 use crate::domain::application::{Application, Claim};
 use crate::domain::checks::local::{Annulled, Twin};
 use crate::domain::checks::{Check, Finding, Outcome, Override};
@@ -87,6 +88,8 @@ pub struct Wants<'a> {
     pub charge_serial: bool,
     /// Take a serial number for a permit.
     pub permit_serial: bool,
+    /// Take a serial number for a paper.
+    pub blank_serial: bool,
     /// Look whether the same person has another application under way.
     pub other_open: bool,
     /// Look for the applications of the same passport number, or of somebody born on the same day.
@@ -169,6 +172,8 @@ pub struct Loaded {
     pub charge_serial: Option<u64>,
     /// A serial number for a permit, if wanted.
     pub permit_serial: Option<u64>,
+    /// A serial number for a paper, if wanted.
+    pub blank_serial: Option<u64>,
     /// Whether the same person has another application under way, if wanted.
     pub other_open: bool,
     /// The applications of the same passport number or birth date, if wanted.
@@ -376,7 +381,7 @@ impl Query for Load<'_> {
         (Timestamptz, Timestamptz, Nullable<Timestamptz>, Nullable<Date>, Nullable<Timestamptz>),
         (Jsonb, Jsonb, Nullable<Jsonb>, Jsonb, Nullable<Jsonb>, Nullable<Jsonb>, Jsonb),
         (Nullable<Jsonb>, Jsonb, Jsonb, Nullable<SqlUuid>, Nullable<Date>, Jsonb),
-        (Nullable<Timestamptz>, Nullable<Timestamptz>),
+        (Nullable<Timestamptz>, Nullable<Timestamptz>, Jsonb),
         (
             Nullable<SqlUuid>,
             Nullable<Timestamptz>,
@@ -385,7 +390,7 @@ impl Query for Load<'_> {
             Nullable<Text>,
         ),
         (Text, Text, Text),
-        (Nullable<Jsonb>, Nullable<Jsonb>, Nullable<Jsonb>),
+        (Nullable<Jsonb>, Nullable<Jsonb>, Nullable<Jsonb>, Nullable<Jsonb>),
         (Jsonb, Bool, Bool),
     );
 }
@@ -397,7 +402,7 @@ impl QueryFragment<Pg> for Load<'_> {
              a.state, a.phase, a.version, a.created_at, a.state_since, a.submitted_at, a.due_on, \
              a.escalated_at, a.form, a.documents, a.clock, a.information, a.decision, a.proposal, \
              a.hands, a.expedited, a.notes, a.corrections, a.state_event, a.standard_due_on, a.duties, \
-             a.warned_at, a.reminded_at, a.claimed_by, a.claimed_until, \
+             a.warned_at, a.reminded_at, a.after_life, a.claimed_by, a.claimed_until, \
              a.claimed_from, a.assigned_by, \
              (SELECT o.name FROM accounts o WHERE o.id = a.claimed_by), \
              u.title, u.region, u.time_zone, \
@@ -406,11 +411,15 @@ impl QueryFragment<Pg> for Load<'_> {
              (SELECT jsonb_agg(to_jsonb(c) - 'application_id' ORDER BY c.created_at, c.uin) \
                FROM charges c WHERE c.application_id = a.id), \
              (SELECT to_jsonb(p) - 'application_id' FROM permits p WHERE p.application_id = a.id), \
+             (SELECT jsonb_agg(to_jsonb(b) - 'application_id' ORDER BY b.printed_at, b.number) \
+               FROM blanks b WHERE b.application_id = a.id), \
              jsonb_build_object('chargeSerial', ",
         );
         out.push_sql(if self.wants.charge_serial { "nextval('charge_serials')" } else { "NULL" });
         out.push_sql(", 'permitSerial', ");
         out.push_sql(if self.wants.permit_serial { "nextval('permit_serials')" } else { "NULL" });
+        out.push_sql(", 'blankSerial', ");
+        out.push_sql(if self.wants.blank_serial { "nextval('blank_serials')" } else { "NULL" });
         if let Some((account, key)) = &self.wants.kept_answer {
             out.push_sql(
                 ", 'keptAnswer', (SELECT to_jsonb(k) || jsonb_build_object('fingerprint', \
@@ -547,10 +556,10 @@ struct Row {
     times: Times,
     parts: (Value, Value, Option<Value>, Value, Option<Value>, Option<Value>, Value),
     desk: Desk,
-    told: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+    told: (Option<DateTime<Utc>>, Option<DateTime<Utc>>, Value),
     claim: ClaimColumns,
     unit: (String, String, String),
-    children: (Option<Value>, Option<Value>, Option<Value>),
+    children: (Option<Value>, Option<Value>, Option<Value>, Option<Value>),
     extras: (Value, bool, bool),
 }
 
@@ -559,6 +568,7 @@ struct Row {
 struct Extras {
     charge_serial: Option<u64>,
     permit_serial: Option<u64>,
+    blank_serial: Option<u64>,
     #[serde(default)]
     kept_answer: Option<StoredAnswer>,
     #[serde(default)]
@@ -624,6 +634,15 @@ struct PermitRow {
     paid_through: Option<NaiveDate>,
     ends_on: NaiveDate,
     closed_on: Option<NaiveDate>,
+    suspended_on: Option<NaiveDate>,
+}
+
+#[derive(Deserialize)]
+struct BlankRow {
+    number: String,
+    status: BlankStatus,
+    printed_at: DateTime<Utc>,
+    ended_at: Option<DateTime<Utc>>,
 }
 
 impl Row {
@@ -638,7 +657,7 @@ impl Row {
         let (created_at, state_since, submitted_at, due_on, escalated_at) = self.times;
         let (form, documents, clock, information, decision, proposal, hands) = self.parts;
         let (expedited, notes, corrections, state_event, standard_due_on, duties) = self.desk;
-        let (warned_at, reminded_at) = self.told;
+        let (warned_at, reminded_at, after_life) = self.told;
         let claim = match (self.claim.0, self.claim.1) {
             (Some(by), Some(until)) => {
                 Some(Claim { by, until, queue: self.claim.2, assigned_by: self.claim.3 })
@@ -650,6 +669,7 @@ impl Row {
         let checks: Vec<CheckRow> = list("checks", id, self.children.0)?;
         let charges: Vec<ChargeRow> = list("charges", id, self.children.1)?;
         let permit: Option<PermitRow> = maybe("permits", "row", id, self.children.2)?;
+        let blanks: Vec<BlankRow> = list("blanks", id, self.children.3)?;
         let (title, region, time_zone) = self.unit;
         let application = Application {
             id,
@@ -689,6 +709,11 @@ impl Row {
             permit: permit
                 .map(|row| row.decode().ok_or_else(|| corrupt("permits", "number")))
                 .transpose()?,
+            blanks: blanks
+                .into_iter()
+                .map(|row| row.decode().ok_or_else(|| corrupt("blanks", "number")))
+                .collect::<Result<_>>()?,
+            after_life: json("applications", "after_life", id, after_life)?,
             hands: json("applications", "hands", id, hands)?,
             claim,
             expedited: maybe("applications", "expedited", id, expedited)?,
@@ -703,6 +728,7 @@ impl Row {
             holder: self.claim.4,
             charge_serial: extras.charge_serial,
             permit_serial: extras.permit_serial,
+            blank_serial: extras.blank_serial,
             other_open: self.extras.1,
             twins: extras
                 .twins
@@ -793,6 +819,18 @@ impl PermitRow {
             paid_through: self.paid_through,
             ends_on: self.ends_on,
             closed_on: self.closed_on,
+            suspended_on: self.suspended_on,
+        })
+    }
+}
+
+impl BlankRow {
+    fn decode(self) -> Option<Blank> {
+        Some(Blank {
+            number: BlankNumber::parse(&self.number).ok()?,
+            status: self.status,
+            printed_at: self.printed_at,
+            ended_at: self.ended_at,
         })
     }
 }

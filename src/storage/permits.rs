@@ -27,8 +27,9 @@ const BLOCK: u64 = 8192;
 const STATUSES: &str = "\
     WITH days AS (SELECT region, min(($1 AT TIME ZONE time_zone)::date) AS today FROM units GROUP BY region) \
     SELECT p.place / 8192 AS block, array_agg(((p.place % 8192) * 4 + CASE \
+        WHEN p.ends_on < d.today OR p.paid_through < d.today THEN 1 \
         WHEN p.status = 'suspended' THEN 2 \
-        WHEN p.status = 'inForce' AND p.ends_on >= d.today AND coalesce(p.paid_through >= d.today, true) THEN 0 \
+        WHEN p.status = 'inForce' AND d.today IS NOT NULL THEN 0 \
         ELSE 1 END)::smallint) AS permits \
     FROM permits p LEFT JOIN days d ON d.region = p.territory GROUP BY 1";
 

@@ -60,6 +60,7 @@ diesel::table! {
         state_event -> Nullable<Uuid>, standard_due_on -> Nullable<Date>, warned_at -> Nullable<Timestamptz>,
         reminded_at -> Nullable<Timestamptz>, decided_on -> Nullable<Date>, decided_in -> Nullable<Integer>,
         duties -> Jsonb, duty_due_on -> Nullable<Date>,
+        after_life -> Jsonb,
     }
 }
 
@@ -99,7 +100,15 @@ diesel::table! {
     permits (number) {
         number -> Text, application_id -> Uuid, status -> Text, holder_name -> Text, territory -> Text,
         profession -> Nullable<Text>, issued_on -> Date, paid_through -> Nullable<Date>, ends_on -> Date,
-        closed_on -> Nullable<Date>, place -> BigInt,
+        closed_on -> Nullable<Date>, place -> BigInt, suspended_on -> Nullable<Date>,
+    }
+}
+
+diesel::table! {
+    /// The papers that permits were printed on.
+    blanks (number) {
+        number -> Text, application_id -> Uuid, status -> Text, printed_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -246,6 +255,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     refresh_tokens,
     applications,
     permits,
+    blanks,
     charges,
     payments,
     checks,

@@ -155,6 +155,7 @@ async fn the_service_has_these_rights_and_no_others() {
     allowed_transitions: SELECT
     application_words: DELETE INSERT SELECT
     applications: INSERT SELECT UPDATE
+    blanks: INSERT SELECT UPDATE
     charges: INSERT SELECT UPDATE
     checks: INSERT SELECT UPDATE
     events: SELECT
@@ -449,6 +450,15 @@ const PROVOCATIONS: &[(&str, &str)] = &[
     ("a_term_has_an_order", "permits SET ends_on = issued_on - 1, paid_through = NULL"),
     ("paid_within_the_term", "permits SET paid_through = ends_on + 1"),
     ("only_what_is_over_has_ended", "permits SET status = 'lapsed'"),
+    ("only_a_suspended_permit_was_suspended_on", "permits SET suspended_on = issued_on"),
+    (
+        "what_was_asked_is_erased_too",
+        "applications SET phase = 'closed', work = NULL, person_key = NULL, person_name = NULL, birth_date = NULL, \
+         submitted_at = NULL, form = '{}', documents = '[]', decision = NULL, \
+         erased_at = now(), erasure_basis = 'x', after_life = '{\"suspension\": {}}' WHERE phase = 'inForce'",
+    ),
+    ("blanks_status_check", "blanks SET status = 'burnt'"),
+    ("only_the_valid_paper_has_not_ended", "blanks SET ended_at = now()"),
 ];
 
 #[tokio::test]
@@ -467,7 +477,7 @@ async fn every_check_on_what_hangs_on_an_application_refuses_what_it_should() {
         .query(
             "SELECT conname::text, conrelid::regclass::text FROM pg_constraint WHERE contype = 'c' \
              AND conrelid::regclass::text IN \
-             ('applications', 'permits', 'payments', 'charges', 'checks')",
+             ('applications', 'permits', 'payments', 'charges', 'checks', 'blanks')",
             &[],
         )
         .await

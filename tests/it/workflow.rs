@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use propusk::domain::actor::{Actor, Role};
 use propusk::domain::form::Form;
 use propusk::domain::workflow::command::Command;
-use propusk::domain::workflow::definition::{CommandName, Definition, Guard, Transition};
+use propusk::domain::workflow::definition::{CommandName, Definition, Guard, Phase, Transition};
 use propusk::domain::workflow::engine::{self, Rejection, Step};
 
 use crate::support::cases::{
@@ -104,6 +104,37 @@ const PATENT: &[Move] = &[
     ("annulmentProposed", "reportDuty", MINE, "annulmentProposed"),
     ("annulmentProposed", "remindDuty", CLOCK, "annulmentProposed"),
     ("annulmentProposed", "dutyOverdue", CLOCK, "annulmentProposed"),
+    ("inForce", "requestDuplicate", MINE, "duplicateRequested"),
+    ("duplicateRequested", "issueDuplicate", OFFICE, "inForce"),
+    ("duplicateRequested", "correct", SENIOR, "duplicateRequested"),
+    ("duplicateRequested", "recordPayment", MONEY, "duplicateRequested"),
+    ("duplicateRequested", "refuseRequest", OFFICE, "inForce"),
+    ("duplicateRequested", "withdrawRequest", MINE, "inForce"),
+    ("duplicateRequested", "escalate", CLOCK, "duplicateRequested"),
+    ("duplicateRequested", "lapse", CLOCK, "lapsed"),
+    ("duplicateRequested", "expire", CLOCK, "expired"),
+    ("inForce", "requestChange", MINE, "changeRequested"),
+    ("changeRequested", "makeChange", OFFICE, "inForce"),
+    ("changeRequested", "recordPayment", MONEY, "changeRequested"),
+    ("changeRequested", "refuseRequest", OFFICE, "inForce"),
+    ("changeRequested", "withdrawRequest", MINE, "inForce"),
+    ("changeRequested", "escalate", CLOCK, "changeRequested"),
+    ("changeRequested", "lapse", CLOCK, "lapsed"),
+    ("changeRequested", "expire", CLOCK, "expired"),
+    ("inForce", "surrender", MINE, "surrenderRequested"),
+    ("surrenderRequested", "confirmSurrender", OFFICE, "surrendered"),
+    ("surrenderRequested", "correct", SENIOR, "surrenderRequested"),
+    ("surrenderRequested", "withdrawRequest", MINE, "inForce"),
+    ("surrenderRequested", "escalate", CLOCK, "surrenderRequested"),
+    ("surrenderRequested", "lapse", CLOCK, "lapsed"),
+    ("surrenderRequested", "expire", CLOCK, "expired"),
+    ("inForce", "replaceBlank", SENIOR, "inForce"),
+    ("inForce", "suspendPermit", SENIOR, "suspended"),
+    ("suspended", "resumePermit", OFFICE, "inForce"),
+    ("suspended", "proposeAnnulment", OFFICE, "annulmentProposed"),
+    ("suspended", "correct", SENIOR, "suspended"),
+    ("suspended", "lapse", CLOCK, "lapsed"),
+    ("suspended", "expire", CLOCK, "expired"),
 ];
 
 /// What only the highly qualified specialist has: nothing is owed after the decision.
@@ -320,7 +351,12 @@ fn the_legal_moves_are_those_written_by_hand_and_no_others() {
                 reason: "long".into(),
                 basis: "order".into(),
             };
-            for longer in [false, true] {
+            // As it is, with a longer term, and with what is asked after issue paid and proven.
+            for (longer, prepared) in [(false, false), (true, false), (false, true)] {
+                if prepared {
+                    let here = |one: &&Transition| one.from.contains(&state.id);
+                    definition.transitions.iter().filter(here).for_each(|one| case.prepare(one));
+                }
                 if longer {
                     let Ok(step) = case.decide(&extend, &user(70, Role::SeniorOfficer)) else {
                         continue;
@@ -402,9 +438,19 @@ fn walks<'d>(
                 && transition.command != partner
                 && ![CommandName::RecordPayment, CommandName::AnswerInformation]
                     .contains(&transition.command);
+            // In force it can go round and round; once is enough.
+            let in_force = |id: &str| definition.state(id).unwrap().phase == Phase::InForce;
+            let been = |id: &str| walk.iter().any(|taken| taken.to.as_deref() == Some(id));
+            let paid = walk.last().is_some_and(|taken| taken.command == CommandName::RecordPayment);
+            // What was just paid leaves nothing open.
+            let part = |g: &Guard| matches!(g, Guard::PaymentLeavesOpen(_));
+            let nothing = to == at && paid && transition.guards.iter().any(part);
+            let again = to != at && in_force(at) && in_force(to) && been(to);
             if !transition.from.iter().any(|from| from == at)
                 || walk.iter().any(|taken| taken.line == transition.line)
                 || idle
+                || again
+                || nothing
                 || transition.command.is_correction()
             {
                 continue;
@@ -453,9 +499,7 @@ fn who_gave_a_partner_command_cannot_give_the_second_one_whatever_the_path() {
                             if command == partner { laid.clone() } else { case_giver(command) }
                         });
                     }
-                    if transition.guards.contains(&Guard::ChecksClear) {
-                        case.clear_checks(&mut case_giver);
-                    }
+                    case.prepare(transition);
                     let (_, command) = commands(&case.application, definition, case.today())
                         .into_iter()
                         .find(|(_, command)| command.name() == name)
@@ -517,11 +561,14 @@ fn who_gave_a_partner_command_cannot_give_the_second_one_whatever_the_path() {
             "patent recordFinding grant",
             "patent recordFinding refuse",
             "patent recordPayment handOver",
+            "patent recordPayment issueDuplicate",
+            "patent recordPayment makeChange",
             "patent refuse courtOrder",
             "patent refuse reopen",
             "patent refuse undo",
             "patent refuseIntake reopen",
             "patent refuseIntake undo",
+            "patent suspendPermit resumePermit",
         ]
     );
     assert!(seen.values().all(|paths| *paths >= 2), "only one path each: {seen:?}");

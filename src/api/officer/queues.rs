@@ -140,6 +140,8 @@ pub enum WorkBody {
     DutyProof,
     /// A duty is overdue.
     DutyOverdue,
+    /// Something is asked about a permit in force, or it is suspended.
+    Request,
 }
 
 /// A phase of an application's life.
@@ -224,6 +226,7 @@ impl From<FilterBody> for Filter {
             WorkBody::Annulment => Work::Annulment,
             WorkBody::DutyProof => Work::DutyProof,
             WorkBody::DutyOverdue => Work::DutyOverdue,
+            WorkBody::Request => Work::Request,
         });
         let phase = body.phase.into_iter().map(|phase| match phase {
             PhaseBody::Submission => Phase::Submission,

@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::definition::CommandName;
+use crate::domain::after_life::DuplicateCause;
 use crate::domain::application::InformationKind;
 use crate::domain::checks::Outcome;
 use crate::domain::duty::Notice;
@@ -170,6 +171,58 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Asks for another paper.
+    RequestDuplicate {
+        /// What became of the paper.
+        cause: DuplicateCause,
+        /// How it came about.
+        reason: String,
+    },
+    /// Hands out the paper that was asked for.
+    IssueDuplicate,
+    /// Asks for other data on the permit.
+    RequestChange {
+        /// Why.
+        reason: String,
+        /// The sections to replace.
+        form: Box<Form>,
+    },
+    /// Changes the data as it was asked for.
+    MakeChange,
+    /// Gives the permit up.
+    Surrender {
+        /// Why, if the holder wants to say.
+        reason: Option<String>,
+    },
+    /// Ends the permit that its holder gives up.
+    ConfirmSurrender,
+    /// Takes back what was asked about the permit.
+    WithdrawRequest {
+        /// Why, if the holder wants to say.
+        reason: Option<String>,
+    },
+    /// Refuses what was asked about the permit.
+    RefuseRequest {
+        /// Why.
+        reason: String,
+    },
+    /// Prints a paper anew that the office has spoilt.
+    ReplaceBlank {
+        /// What happened to it.
+        reason: String,
+    },
+    /// Suspends the permit.
+    SuspendPermit {
+        /// On what grounds.
+        grounds: Grounds,
+        /// In words.
+        reason: String,
+    },
+    /// Puts the suspended permit back into force.
+    ResumePermit {
+        /// Why.
+        reason: String,
+    },
     /// Undoes a decision that was made a moment ago.
     Undo {
         /// Why.
@@ -258,6 +311,17 @@ impl Command {
             Self::ProposeAnnulment { .. } => CommandName::ProposeAnnulment,
             Self::ConfirmAnnulment => CommandName::ConfirmAnnulment,
             Self::RejectAnnulment { .. } => CommandName::RejectAnnulment,
+            Self::RequestDuplicate { .. } => CommandName::RequestDuplicate,
+            Self::IssueDuplicate => CommandName::IssueDuplicate,
+            Self::RequestChange { .. } => CommandName::RequestChange,
+            Self::MakeChange => CommandName::MakeChange,
+            Self::Surrender { .. } => CommandName::Surrender,
+            Self::ConfirmSurrender => CommandName::ConfirmSurrender,
+            Self::WithdrawRequest { .. } => CommandName::WithdrawRequest,
+            Self::RefuseRequest { .. } => CommandName::RefuseRequest,
+            Self::ReplaceBlank { .. } => CommandName::ReplaceBlank,
+            Self::SuspendPermit { .. } => CommandName::SuspendPermit,
+            Self::ResumePermit { .. } => CommandName::ResumePermit,
             Self::Undo { .. } => CommandName::Undo,
             Self::Reopen { .. } => CommandName::Reopen,
             Self::Correct { .. } => CommandName::Correct,
@@ -276,7 +340,8 @@ impl Command {
         match self {
             Self::RefuseIntake { grounds, .. }
             | Self::Refuse { grounds, .. }
-            | Self::ProposeAnnulment { grounds, .. } => Some(grounds),
+            | Self::ProposeAnnulment { grounds, .. }
+            | Self::SuspendPermit { grounds, .. } => Some(grounds),
             Self::Submit
             | Self::Withdraw { .. }
             | Self::Accept
@@ -292,6 +357,16 @@ impl Command {
             | Self::HandOver
             | Self::ConfirmAnnulment
             | Self::RejectAnnulment { .. }
+            | Self::RequestDuplicate { .. }
+            | Self::IssueDuplicate
+            | Self::RequestChange { .. }
+            | Self::MakeChange
+            | Self::Surrender { .. }
+            | Self::ConfirmSurrender
+            | Self::WithdrawRequest { .. }
+            | Self::RefuseRequest { .. }
+            | Self::ReplaceBlank { .. }
+            | Self::ResumePermit { .. }
             | Self::Undo { .. }
             | Self::Reopen { .. }
             | Self::Correct { .. }
@@ -330,6 +405,17 @@ impl Command {
             | Self::ProposeAnnulment { .. }
             | Self::ConfirmAnnulment
             | Self::RejectAnnulment { .. }
+            | Self::RequestDuplicate { .. }
+            | Self::IssueDuplicate
+            | Self::RequestChange { .. }
+            | Self::MakeChange
+            | Self::Surrender { .. }
+            | Self::ConfirmSurrender
+            | Self::WithdrawRequest { .. }
+            | Self::RefuseRequest { .. }
+            | Self::ReplaceBlank { .. }
+            | Self::SuspendPermit { .. }
+            | Self::ResumePermit { .. }
             | Self::Deadline { .. }
             | Self::ReportDuty { .. }
             | Self::ConfirmDuty { .. }

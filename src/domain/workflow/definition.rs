@@ -104,6 +104,28 @@ pub enum CommandName {
     ConfirmAnnulment,
     /// Turns a proposed annulment down.
     RejectAnnulment,
+    /// Asks for another paper in place of one that is lost or damaged.
+    RequestDuplicate,
+    /// Hands out the paper that was asked for.
+    IssueDuplicate,
+    /// Asks for other data on the permit: another passport, name or profession.
+    RequestChange,
+    /// Changes the data as it was asked for, on a new paper.
+    MakeChange,
+    /// Gives the permit up.
+    Surrender,
+    /// Ends the permit that its holder gives up.
+    ConfirmSurrender,
+    /// Takes back what was asked about the permit.
+    WithdrawRequest,
+    /// Refuses what was asked about the permit.
+    RefuseRequest,
+    /// Prints a paper anew that the office has spoilt.
+    ReplaceBlank,
+    /// Stops the permit for a time, on grounds.
+    SuspendPermit,
+    /// Lets a suspended permit be in force again.
+    ResumePermit,
     /// Undoes a decision that was made a moment ago.
     Undo,
     /// Takes up again what was over.
@@ -144,7 +166,7 @@ pub enum CommandName {
 
 impl CommandName {
     /// Every command, for tables and tests.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 48] = [
         Self::Submit,
         Self::Withdraw,
         Self::RefuseIntake,
@@ -164,6 +186,17 @@ impl CommandName {
         Self::ProposeAnnulment,
         Self::ConfirmAnnulment,
         Self::RejectAnnulment,
+        Self::RequestDuplicate,
+        Self::IssueDuplicate,
+        Self::RequestChange,
+        Self::MakeChange,
+        Self::Surrender,
+        Self::ConfirmSurrender,
+        Self::WithdrawRequest,
+        Self::RefuseRequest,
+        Self::ReplaceBlank,
+        Self::SuspendPermit,
+        Self::ResumePermit,
         Self::Undo,
         Self::Reopen,
         Self::Correct,
@@ -207,6 +240,17 @@ impl CommandName {
             Self::ProposeAnnulment => "proposeAnnulment",
             Self::ConfirmAnnulment => "confirmAnnulment",
             Self::RejectAnnulment => "rejectAnnulment",
+            Self::RequestDuplicate => "requestDuplicate",
+            Self::IssueDuplicate => "issueDuplicate",
+            Self::RequestChange => "requestChange",
+            Self::MakeChange => "makeChange",
+            Self::Surrender => "surrender",
+            Self::ConfirmSurrender => "confirmSurrender",
+            Self::WithdrawRequest => "withdrawRequest",
+            Self::RefuseRequest => "refuseRequest",
+            Self::ReplaceBlank => "replaceBlank",
+            Self::SuspendPermit => "suspendPermit",
+            Self::ResumePermit => "resumePermit",
             Self::Undo => "undo",
             Self::Reopen => "reopen",
             Self::Correct => "correct",
@@ -251,6 +295,17 @@ impl CommandName {
             Self::ProposeAnnulment => "annulmentProposed",
             Self::ConfirmAnnulment => "annulled",
             Self::RejectAnnulment => "annulmentRejected",
+            Self::RequestDuplicate => "duplicateRequested",
+            Self::IssueDuplicate => "duplicateIssued",
+            Self::RequestChange => "changeRequested",
+            Self::MakeChange => "changeMade",
+            Self::Surrender => "surrenderRequested",
+            Self::ConfirmSurrender => "surrendered",
+            Self::WithdrawRequest => "requestWithdrawn",
+            Self::RefuseRequest => "requestRefused",
+            Self::ReplaceBlank => "blankReplaced",
+            Self::SuspendPermit => "permitSuspended",
+            Self::ResumePermit => "permitResumed",
             Self::Undo => "undone",
             Self::Reopen => "reopened",
             Self::Correct => "corrected",
@@ -281,7 +336,17 @@ impl CommandName {
     /// Tells whether the command carries grounds (and so whether rule W08 looks at it).
     #[must_use]
     pub const fn carries_grounds(self) -> bool {
-        matches!(self, Self::RefuseIntake | Self::Refuse | Self::ProposeAnnulment)
+        matches!(
+            self,
+            Self::RefuseIntake | Self::Refuse | Self::ProposeAnnulment | Self::SuspendPermit
+        )
+    }
+
+    /// Tells whether its transitions list grounds: those that the command may carry, or the one on which a permit ends that
+    /// its holder gives up.
+    #[must_use]
+    pub const fn lists_grounds(self) -> bool {
+        self.carries_grounds() || matches!(self, Self::ConfirmSurrender)
     }
 
     /// Tells whether the command puts right what was decided before (and so whether rule W13 looks at it).
@@ -353,6 +418,8 @@ pub enum Guard {
     ActivityNotBanned,
     /// A ground of the command that is the consequence of a duty is named only while that duty is overdue.
     DutyMissed,
+    /// A document was handed in since the change was asked for.
+    ChangeProven,
 }
 
 impl Guard {
@@ -388,6 +455,7 @@ impl Guard {
             Self::IssuingNotStopped => "issuingNotStopped",
             Self::ActivityNotBanned => "activityNotBanned",
             Self::DutyMissed => "dutyMissed",
+            Self::ChangeProven => "changeProven",
         }
     }
 
@@ -479,6 +547,20 @@ pub enum Effect {
     ExpirePermit,
     /// Ends the permit: annulled on the proposal's grounds.
     AnnulPermit,
+    /// Records what the holder asks about the permit.
+    RecordRequest,
+    /// Closes what the holder asked about the permit.
+    CloseRequest,
+    /// Prints the permit on a paper with a number of its own; the paper before counts no more.
+    PrintBlank,
+    /// Changes the form and the permit as it was asked for.
+    ChangeForm,
+    /// Ends the permit on the ground that the transition lists.
+    SurrenderPermit,
+    /// Suspends the permit, on the command's grounds.
+    SuspendPermit,
+    /// Puts the suspended permit back into force; one that is in force stays so.
+    ResumePermit,
     /// Marks the application as escalated to the senior officer.
     Escalate,
     /// Sends the named message to the applicant.
@@ -536,6 +618,13 @@ impl Effect {
             Self::LapsePermit => "lapsePermit",
             Self::ExpirePermit => "expirePermit",
             Self::AnnulPermit => "annulPermit",
+            Self::RecordRequest => "recordRequest",
+            Self::CloseRequest => "closeRequest",
+            Self::PrintBlank => "printBlank",
+            Self::ChangeForm => "changeForm",
+            Self::SurrenderPermit => "surrenderPermit",
+            Self::SuspendPermit => "suspendPermit",
+            Self::ResumePermit => "resumePermit",
             Self::Escalate => "escalate",
             Self::Notify(_) => "notify",
             Self::OpenDuties => "openDuties",
@@ -550,7 +639,7 @@ impl Effect {
 }
 
 /// The messages that [`Effect::Notify`] can name; `notify` has a text for each in every language.
-pub const MESSAGES: [&str; 14] = [
+pub const MESSAGES: [&str; 19] = [
     "accepted",
     "dateChanged",
     "informationRequested",
@@ -565,6 +654,11 @@ pub const MESSAGES: [&str; 14] = [
     "dutyReminder",
     "dutyOverdue",
     "dutyProofRejected",
+    "permitRenewed",
+    "requestRefused",
+    "surrendered",
+    "permitSuspended",
+    "permitResumed",
 ];
 
 /// From what a deadline counts.
@@ -852,6 +946,8 @@ pub enum FeePosition {
     BeforeHandover,
     /// Month by month while the permit is in force: a bill of the next month is always open.
     WhileInForce,
+    /// Before what is asked about a permit in force is done: each request is charged anew.
+    OnRequest,
 }
 
 impl FeePosition {
@@ -862,6 +958,7 @@ impl FeePosition {
             Self::BeforeAcceptance => "beforeAcceptance",
             Self::BeforeHandover => "beforeHandover",
             Self::WhileInForce => "whileInForce",
+            Self::OnRequest => "onRequest",
         }
     }
 }
@@ -1141,6 +1238,12 @@ impl Definition {
     #[must_use]
     pub fn check(&self, id: &str) -> Option<&CheckRule> {
         self.checks.iter().find(|check| check.id == id)
+    }
+
+    /// Tells whether documents that prove a change of the permit can be handed in.
+    #[must_use]
+    pub fn takes_proofs(&self, state: &str) -> bool {
+        self.transitions_for(state, CommandName::MakeChange).next().is_some()
     }
 
     /// Tells whether `command` can issue a permit, and so needs a number at hand.

@@ -63,6 +63,8 @@ pub struct Supplies {
     pub charge_serial: Option<u64>,
     /// Serial of a new permit's number.
     pub permit_serial: Option<u64>,
+    /// Serial of a new paper's number.
+    pub blank_serial: Option<u64>,
 }
 
 /// Everything besides application, command and actor that a decision depends on.
@@ -444,11 +446,12 @@ pub fn built_in_states(definition: &Definition, act: BuiltIn) -> Vec<&str> {
     let fits = |state: &State| match act {
         BuiltIn::Open => false,
         BuiltIn::AmendForm => state.initial,
-        // Documents are handed in with a draft and as answers, never slipped under a finished decision.
+        // Documents are handed in with a draft, as answers and to prove a change, never slipped under a finished decision.
         BuiltIn::AttachDocument => {
             state.initial
                 || (state.phase == Phase::Checks && state.awaits == Some(Awaited::Applicant))
                 || definition.transitions_for(&state.id, CommandName::ReportDuty).next().is_some()
+                || definition.takes_proofs(&state.id)
         }
         BuiltIn::Claim | BuiltIn::ReleaseClaim | BuiltIn::Reassign => Work::may_wait_in(state),
         // No date runs before something was handed in, or once all is over; with a permit in force those of duties do.

@@ -4,6 +4,7 @@
 //! states and transitions; they hold for every sequence of commands, whatever the guards say on the day. Names
 //! that are not defined at all are found earlier, by [`super::source`].
 
+mod after_life;
 mod checks;
 mod clock;
 mod corrections;
@@ -89,6 +90,7 @@ pub fn check(
     let standings = clock::w10(&mut p);
     corrections::w13(&mut p, &standings);
     duties::w14(&mut p, grounds);
+    after_life::w09(&mut p);
     single_items(&mut p);
     p.finish()
 }
@@ -217,7 +219,12 @@ fn w01_grounds(p: &mut Proof<'_>, grounds: &GroundCatalogue) {
     for transition in &p.definition.transitions {
         let (kind, word) = if transition.command == CommandName::RefuseIntake {
             (GroundKind::Intake, "intake")
-        } else if transition.command == CommandName::ProposeAnnulment {
+        } else if matches!(
+            transition.command,
+            CommandName::ProposeAnnulment
+                | CommandName::SuspendPermit
+                | CommandName::ConfirmSurrender
+        ) {
             (GroundKind::Annul, "annul")
         } else {
             (GroundKind::Refuse, "refuse")
@@ -311,6 +318,15 @@ const fn essence(command: CommandName) -> Option<Effect> {
         CommandName::ProposeAnnulment => Effect::ProposeAnnulment,
         CommandName::ConfirmAnnulment => Effect::AnnulPermit,
         CommandName::RejectAnnulment => Effect::DropProposal,
+        CommandName::RequestDuplicate | CommandName::RequestChange | CommandName::Surrender => {
+            Effect::RecordRequest
+        }
+        CommandName::IssueDuplicate | CommandName::ReplaceBlank => Effect::PrintBlank,
+        CommandName::MakeChange => Effect::ChangeForm,
+        CommandName::ConfirmSurrender => Effect::SurrenderPermit,
+        CommandName::WithdrawRequest | CommandName::RefuseRequest => Effect::CloseRequest,
+        CommandName::SuspendPermit => Effect::SuspendPermit,
+        CommandName::ResumePermit => Effect::ResumePermit,
         CommandName::Undo => Effect::WithdrawDecision,
         CommandName::Correct => Effect::CorrectForm,
         CommandName::Lapse => Effect::LapsePermit,
@@ -375,6 +391,14 @@ fn w01_contents(p: &mut Proof<'_>) {
                 (effect, command),
                 (Effect::CloseInformation, CommandName::Withdraw)
                     | (Effect::IssuePermit, CommandName::Grant)
+                    | (
+                        Effect::CloseRequest,
+                        CommandName::IssueDuplicate
+                            | CommandName::MakeChange
+                            | CommandName::ConfirmSurrender
+                    )
+                    | (Effect::PrintBlank, CommandName::MakeChange)
+                    | (Effect::ResumePermit, CommandName::RejectAnnulment)
             );
             if !needed.is_empty() && !needed.contains(&name) && !also {
                 p.report(
@@ -411,6 +435,7 @@ fn w01_contents(p: &mut Proof<'_>) {
                     command == CommandName::AnswerInformation
                 }
                 Guard::DeadlinePassed => is_timers(command),
+                Guard::ChangeProven => command == CommandName::MakeChange,
                 Guard::DecidedWithinMinutes(_) => command == CommandName::Undo,
                 Guard::AskedFirst => command == CommandName::Refuse,
                 Guard::DutyMissed => command == CommandName::ProposeAnnulment,
@@ -683,7 +708,8 @@ fn w06(p: &mut Proof<'_>) {
 /// Each is a set of transitions that must dominate its goal: with these transitions taken away, the goal is no
 /// longer reached from the initial state. The goals are the states in force; for "opened before clear" and
 /// "charged before settled" the transitions that demand the latter; for a fee of position `beforeAcceptance`
-/// the acceptance, and of `beforeHandover` the issue. The message gives a path that goes past.
+/// the acceptance, and of `beforeHandover` the issue; for one of `onRequest` see `after_life`. The message gives a path that
+/// goes past.
 fn w07(p: &mut Proof<'_>) {
     let d = p.definition;
     let accepts = |t: &Transition| t.command == CommandName::Accept;
@@ -715,6 +741,7 @@ fn w07(p: &mut Proof<'_>) {
             FeePosition::BeforeHandover => only_after(p, &settled, settles, issues),
             // Whoever does not pay it goes on until the paid days are over.
             FeePosition::WhileInForce => {}
+            FeePosition::OnRequest => after_life::w07(p, fee),
         }
         if d.transitions.iter().any(charges) {
             only_after(p, &format!("fee \"{}\" charged", fee.id), charges, settles);
@@ -769,7 +796,8 @@ fn only_after(
 
 /// W08: a command that carries grounds (`refuseIntake`, `refuse`, `proposeAnnulment`) lists at least one that it
 /// may carry, and no other command lists any; a decision (`grant`, `refuse`) is not for who accepted the
-/// application; and a permit is annulled only by another than who proposed it. A reason of a check that means "refuse"
+/// application; a permit is annulled only by another than who proposed it, and resumed by another than who suspended it; what
+/// its holder gives up ends on one ground (`confirmSurrender`). A reason of a check that means "refuse"
 /// names a ground, too.
 fn w08(p: &mut Proof<'_>) {
     checks::w08(p);
@@ -784,7 +812,7 @@ fn w08(p: &mut Proof<'_>) {
                 "list the codes that it may carry in `grounds`",
             );
         }
-        if !command.carries_grounds() && !transition.grounds.is_empty() {
+        if !command.lists_grounds() && !transition.grounds.is_empty() {
             p.report(
                 Rule::W08,
                 transition.line,
@@ -792,10 +820,20 @@ fn w08(p: &mut Proof<'_>) {
                 "remove `grounds`",
             );
         }
+        if command == CommandName::ConfirmSurrender && transition.grounds.len() != 1 {
+            p.report(
+                Rule::W08,
+                transition.line,
+                "\"confirmSurrender\" must list the one ground on which the permit ends",
+                "list it in `grounds`",
+            );
+        }
         let partner = if matches!(command, CommandName::Grant | CommandName::Refuse) {
             CommandName::Accept
         } else if command == CommandName::ConfirmAnnulment {
             CommandName::ProposeAnnulment
+        } else if command == CommandName::ResumePermit {
+            CommandName::SuspendPermit
         } else {
             continue;
         };
@@ -882,9 +920,16 @@ const fn eligible(command: CommandName) -> &'static [Party] {
         CommandName::Submit
         | CommandName::Withdraw
         | CommandName::AnswerInformation
+        | CommandName::RequestDuplicate
+        | CommandName::RequestChange
+        | CommandName::Surrender
+        | CommandName::WithdrawRequest
         | CommandName::ReportDuty => &[Party::Applicant],
         CommandName::RecordFinding => &[Party::Officer, Party::SeniorOfficer, Party::Register],
-        CommandName::ExtendClock | CommandName::WithdrawExtension => &[Party::SeniorOfficer],
+        CommandName::ExtendClock
+        | CommandName::WithdrawExtension
+        | CommandName::SuspendPermit
+        | CommandName::ReplaceBlank => &[Party::SeniorOfficer],
         CommandName::RecordPayment => &[Party::Payments, Party::Officer, Party::SeniorOfficer],
         CommandName::ExpireDraft
         | CommandName::ExpireUnpaid
@@ -908,6 +953,11 @@ const fn eligible(command: CommandName) -> &'static [Party] {
         | CommandName::ProposeAnnulment
         | CommandName::ConfirmAnnulment
         | CommandName::RejectAnnulment
+        | CommandName::IssueDuplicate
+        | CommandName::MakeChange
+        | CommandName::ConfirmSurrender
+        | CommandName::RefuseRequest
+        | CommandName::ResumePermit
         | CommandName::Undo
         | CommandName::Reopen
         | CommandName::Correct

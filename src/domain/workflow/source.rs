@@ -162,13 +162,14 @@ const POSITIONS: [(&str, FeePosition); 3] = [
     ("beforeAcceptance", FeePosition::BeforeAcceptance),
     ("beforeHandover", FeePosition::BeforeHandover),
     ("whileInForce", FeePosition::WhileInForce),
+    ("onRequest", FeePosition::OnRequest),
 ];
 
 const CONSEQUENCES: [(&str, Consequence); 2] =
     [("refuse", Consequence::Refuse), ("ask", Consequence::Ask)];
 
 /// The names of every guard, for advice.
-const GUARDS: [&str; 28] = [
+const GUARDS: [&str; 29] = [
     "formComplete",
     "ageAtLeast",
     "citizenshipNotIn",
@@ -197,10 +198,11 @@ const GUARDS: [&str; 28] = [
     "issuingNotStopped",
     "activityNotBanned",
     "dutyMissed",
+    "changeProven",
 ];
 
 /// The names of every effect, for advice.
-const EFFECTS: [&str; 41] = [
+const EFFECTS: [&str; 48] = [
     "startClock",
     "stopClock",
     "suspendClock",
@@ -233,6 +235,13 @@ const EFFECTS: [&str; 41] = [
     "lapsePermit",
     "expirePermit",
     "annulPermit",
+    "recordRequest",
+    "closeRequest",
+    "printBlank",
+    "changeForm",
+    "surrenderPermit",
+    "suspendPermit",
+    "resumePermit",
     "escalate",
     "notify",
     "openDuties",
@@ -933,6 +942,7 @@ fn guard<'t>(r: &mut Reading<'t>, value: &Value<'t>, names: &Names) -> Option<Gu
         ("issuingNotStopped", None) => Some(Guard::IssuingNotStopped),
         ("activityNotBanned", None) => Some(Guard::ActivityNotBanned),
         ("dutyMissed", None) => Some(Guard::DutyMissed),
+        ("changeProven", None) => Some(Guard::ChangeProven),
         ("ageAtLeast", Some(years)) => r.number(years, name).map(Guard::AgeAtLeast),
         ("withinDaysOfEntryOrFined", Some(days)) => {
             r.number(days, name).map(Guard::WithinDaysOfEntryOrFined)
@@ -1052,6 +1062,13 @@ fn plain_effect(name: &str) -> Option<Effect> {
         "lapsePermit" => Effect::LapsePermit,
         "expirePermit" => Effect::ExpirePermit,
         "annulPermit" => Effect::AnnulPermit,
+        "recordRequest" => Effect::RecordRequest,
+        "closeRequest" => Effect::CloseRequest,
+        "printBlank" => Effect::PrintBlank,
+        "changeForm" => Effect::ChangeForm,
+        "surrenderPermit" => Effect::SurrenderPermit,
+        "suspendPermit" => Effect::SuspendPermit,
+        "resumePermit" => Effect::ResumePermit,
         "escalate" => Effect::Escalate,
         "openDuties" => Effect::OpenDuties,
         "reportDuty" => Effect::ReportDuty,

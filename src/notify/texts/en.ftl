@@ -117,6 +117,17 @@ corrected-body =
 
     If it is still not right, write to the office named below.
 
+permit-renewed-subject = Application { $reference }: your permit was printed anew
+permit-renewed-body = Your permit was printed on a new paper. Its number stays the same; the paper before counts no more. Collect it at the office named below, with your passport.
+request-refused-subject = Application { $reference }: your request was refused
+request-refused-body = The office has refused what you asked about your permit. The permit stays as it was. The reason is in your application.
+surrendered-subject = Application { $reference }: your permit has ended
+surrendered-body = Your permit has ended, as you asked. You may not work under it any more.
+permit-suspended-subject = Application { $reference }: your permit is suspended
+permit-suspended-body = Your permit is suspended: you may not work under it until further notice. Its term and the period you have paid for run on. The reason is in your application.
+permit-resumed-subject = Application { $reference }: your permit is in force again
+permit-resumed-body = The suspension of your permit is over. You may work under it again, within its term and the period you have paid for.
+
 about = Application { $reference } ({ $track }), { $name }
 status = Status at any time: { $link }
 office = Office: { $unit }

@@ -22,7 +22,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::rule_files::LATEST;
-use super::super::schema::{applications as a, permits as p, units as u};
+use super::super::schema::{applications as a, blanks as b, permits as p, units as u};
 use super::super::{Conn, query_failed};
 use crate::domain::application::{Expedited, Note};
 use crate::domain::queue::{Filter, Queue, Work};
@@ -786,6 +786,8 @@ pub struct PublicPermitRow {
     pub ends_on: NaiveDate,
     /// First day on which it is not in force.
     pub closed_on: Option<NaiveDate>,
+    /// First day on which it is suspended.
+    pub suspended_on: Option<NaiveDate>,
     /// Time zone of the unit that issued it.
     pub time_zone: String,
 }
@@ -807,10 +809,28 @@ pub async fn find_permit(conn: &mut Conn, number: &str) -> Result<Option<PublicP
             p::paid_through,
             p::ends_on,
             p::closed_on,
+            p::suspended_on,
             u::time_zone,
         ))
         .first(conn)
         .await
         .optional()
         .map_err(|e| query_failed("applications::find_permit", e))
+}
+
+/// Finds how a paper of a permit stands, both by their canonical numbers; `None` where the permit was never printed on it.
+///
+/// # Errors
+/// [`crate::error::Error::Internal`] when the database fails.
+pub async fn find_blank(conn: &mut Conn, permit: &str, blank: &str) -> Result<Option<String>> {
+    b::table
+        .filter(b::number.eq(blank))
+        .filter(b::application_id.eq_any(
+            p::table.filter(p::number.eq(permit)).select(p::application_id),
+        ))
+        .select(b::status)
+        .first(conn)
+        .await
+        .optional()
+        .map_err(|e| query_failed("applications::find_blank", e))
 }

@@ -151,6 +151,7 @@ struct Statement<'a> {
     checks: Option<Value>,
     charges: Option<Value>,
     permit: Option<Value>,
+    blanks: Option<Value>,
     payment: Option<PaymentColumns<'a>>,
     jobs: Option<JobColumns>,
     answer: Option<&'a KeptAnswer>,
@@ -171,6 +172,7 @@ struct Desk {
     corrections: Option<Value>,
     /// And the earliest last day among them, while the permit is in force.
     duties: Option<(Value, Option<NaiveDate>)>,
+    after_life: Option<Value>,
 }
 
 struct EventColumns<'a> {
@@ -262,6 +264,8 @@ impl<'a> Statement<'a> {
                             | Change::PermitEnded { .. }
                             | Change::PermitCorrected { .. }
                             | Change::PermitReinstated
+                            | Change::PermitSuspended { .. }
+                            | Change::PermitResumed
                     )
                 }) =>
             {
@@ -270,11 +274,21 @@ impl<'a> Statement<'a> {
                     "holder_name": permit.holder_name, "territory": permit.territory,
                     "profession": permit.profession, "issued_on": permit.issued_on,
                     "paid_through": permit.paid_through, "ends_on": permit.ends_on,
-                    "closed_on": permit.closed_on,
+                    "closed_on": permit.closed_on, "suspended_on": permit.suspended_on,
                 }))
             }
             Some(_) | None => None,
         };
+        // The order counts: what is the permit's paper no more makes room for the one that is.
+        let blanks = changed(|c| matches!(c, Change::BlankPrinted { .. })).then(|| {
+            let rows = after.blanks.iter().rev().take(2).rev().map(|blank| {
+                json!({
+                    "number": blank.number.as_str(), "status": blank.status,
+                    "printed_at": blank.printed_at, "ended_at": blank.ended_at,
+                })
+            });
+            Value::Array(rows.collect())
+        });
         let moved = event.changes.iter().find_map(|change| match change {
             Change::PaymentBooked { charge, amount, .. } => {
                 Some((Some(*charge), PaymentStep::Match { due: *amount }))
@@ -323,6 +337,18 @@ impl<'a> Statement<'a> {
                     to_value(&after.duties).map(|duties| (duties, due))
                 })
                 .transpose()?,
+            after_life: changed(|c| {
+                matches!(
+                    c,
+                    Change::RequestMade { .. }
+                        | Change::RequestClosed
+                        | Change::PermitSuspended { .. }
+                        | Change::PermitResumed
+                        | Change::PermitEnded { .. }
+                )
+            })
+            .then(|| to_value(&after.after_life))
+            .transpose()?,
         };
         let decided = match (&after.decision, &after.clock) {
             (Some(_), Some(clock)) => {
@@ -359,6 +385,7 @@ impl<'a> Statement<'a> {
             checks,
             charges,
             permit,
+            blanks,
             payment,
             jobs: (!jobs.kinds.is_empty()).then_some(jobs),
             answer: write.answer.as_ref(),
@@ -619,6 +646,10 @@ impl Statement<'_> {
             out.push_sql(", duty_due_on = ");
             out.push_bind_param::<Nullable<Date>, _>(due_on)?;
         }
+        if let Some(after_life) = &self.desk.after_life {
+            out.push_sql(", after_life = ");
+            out.push_bind_param::<Jsonb, _>(after_life)?;
+        }
         // The guard repeats what the decision was made on.
         out.push_sql(" WHERE id = ");
         out.push_bind_param::<SqlUuid, _>(&after.id)?;
@@ -803,16 +834,30 @@ impl Statement<'_> {
         if let Some(permit) = &self.permit {
             out.push_sql(
                 ", permit_written AS (INSERT INTO permits (application_id, number, status, \
-                 holder_name, territory, profession, issued_on, paid_through, ends_on, closed_on) \
+                 holder_name, territory, profession, issued_on, paid_through, ends_on, closed_on, suspended_on) \
                  SELECT moved.id, p.* FROM moved, jsonb_to_record(",
             );
             out.push_bind_param::<Jsonb, _>(permit)?;
             out.push_sql(
                 ") AS p(number text, status text, holder_name text, territory text, \
-                 profession text, issued_on date, paid_through date, ends_on date, closed_on date) \
+                 profession text, issued_on date, paid_through date, ends_on date, closed_on date, \
+                 suspended_on date) \
                  ON CONFLICT (number) DO UPDATE SET status = excluded.status, \
                  holder_name = excluded.holder_name, profession = excluded.profession, \
-                 paid_through = excluded.paid_through, closed_on = excluded.closed_on)",
+                 paid_through = excluded.paid_through, closed_on = excluded.closed_on, \
+                 suspended_on = excluded.suspended_on)",
+            );
+        }
+        if let Some(blanks) = &self.blanks {
+            out.push_sql(
+                ", blanks_written AS (INSERT INTO blanks (application_id, number, status, printed_at, \
+                 ended_at) SELECT moved.id, b.* FROM moved, jsonb_to_recordset(",
+            );
+            out.push_bind_param::<Jsonb, _>(blanks)?;
+            out.push_sql(
+                ") AS b(number text, status text, printed_at timestamptz, ended_at timestamptz) \
+                 ON CONFLICT (number) DO UPDATE SET status = excluded.status, \
+                 ended_at = excluded.ended_at)",
             );
         }
         self.money(out)

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use propusk::clock::{Clock, FixedClock};
 use propusk::domain::actor::{Actor, Party, Role};
+use propusk::domain::after_life::DuplicateCause;
 use propusk::domain::application::{Application, Document, InformationKind};
 use propusk::domain::checks::Outcome;
 use propusk::domain::duty::{DutyStatus, Notice, NoticeKind};
 use propusk::domain::event::Event;
-use propusk::domain::fee::{Money, Payment, Uin};
-use propusk::domain::form::Form;
+use propusk::domain::fee::{ChargeStatus, Money, Payment, Uin};
+use propusk::domain::form::{Form, Occupation};
 use propusk::domain::ground::{GroundCode, Grounds};
 use propusk::domain::identity::Inn;
 use propusk::domain::reference::Reference;
@@ -82,6 +83,7 @@ impl Bench {
                 charge: self.ids.new_id(),
                 charge_serial: Some(self.serial.get()),
                 permit_serial: Some(self.serial.get()),
+                blank_serial: Some(self.serial.get()),
             },
         }
     }
@@ -221,11 +223,32 @@ impl Case<'_> {
         }
     }
 
-    /// Takes one transition, doing first what its guards ask for.
-    pub fn walk(&mut self, transition: &Transition, giver: &mut dyn FnMut(CommandName) -> Actor) {
+    /// Does what the guards of a transition ask for: answers checks, pays what is asked for after issue, proves a change.
+    pub fn prepare(&mut self, transition: &Transition) {
         if transition.guards.contains(&Guard::ChecksClear) {
             self.clear_checks(&mut case_giver);
         }
+        let owes = self.application.charges.iter().any(|one| one.status == ChargeStatus::Open);
+        let after_issue = self.application.after_life.request.is_some();
+        if owes && after_issue && transition.guards.iter().any(|g| matches!(g, Guard::FeeSettled(_)))
+        {
+            let pay = commands(&self.application, self.definition, self.today());
+            let pay = pay.into_iter().find(|(label, _)| label == "recordPayment").unwrap().1;
+            self.give(&pay, &Actor::Payments);
+        }
+        if transition.guards.contains(&Guard::ChangeProven) {
+            let kind = self.definition.documents[0].id.clone();
+            let mut proof = document(&kind);
+            proof.attached_at = self.now + TimeDelta::seconds(1);
+            let step =
+                engine::attach_document(&self.application, proof, &self.applicant, &self.context());
+            self.take(step.unwrap());
+        }
+    }
+
+    /// Takes one transition, doing first what its guards ask for.
+    pub fn walk(&mut self, transition: &Transition, giver: &mut dyn FnMut(CommandName) -> Actor) {
+        self.prepare(transition);
         let extended =
             self.application.clock.as_ref().is_some_and(|clock| clock.extension.is_some());
         if extended && transition.guards.contains(&Guard::NotExtended) {
@@ -369,6 +392,20 @@ pub fn commands(
         ("proposeAnnulment", Command::ProposeAnnulment { grounds: grounds("G01"), reason: said() }),
         ("confirmAnnulment", Command::ConfirmAnnulment),
         ("rejectAnnulment", Command::RejectAnnulment { reason: said() }),
+        (
+            "requestDuplicate",
+            Command::RequestDuplicate { cause: DuplicateCause::Lost, reason: said() },
+        ),
+        ("issueDuplicate", Command::IssueDuplicate),
+        ("requestChange", change(application)),
+        ("makeChange", Command::MakeChange),
+        ("surrender", Command::Surrender { reason: None }),
+        ("confirmSurrender", Command::ConfirmSurrender),
+        ("withdrawRequest", Command::WithdrawRequest { reason: None }),
+        ("refuseRequest", Command::RefuseRequest { reason: said() }),
+        ("replaceBlank", Command::ReplaceBlank { reason: said() }),
+        ("suspendPermit", Command::SuspendPermit { grounds: grounds("G01"), reason: said() }),
+        ("resumePermit", Command::ResumePermit { reason: said() }),
         ("undo", Command::Undo { reason: said() }),
         ("reopen", Command::Reopen { reason: said(), basis: said() }),
         ("correct", correct(application, "Каримоф")),
@@ -501,4 +538,12 @@ pub fn document(kind: &str) -> Document {
         media_type: "application/pdf".into(),
         attached_at: start(),
     }
+}
+
+/// Another profession, whatever it was.
+fn change(application: &Application) -> Command {
+    let title = format!("Плотник {}", application.version);
+    let occupation = Occupation { code: "7115".into(), title };
+    let form = Box::new(Form { occupation: Some(occupation), ..Form::default() });
+    Command::RequestChange { reason: "another trade".into(), form }
 }

@@ -1,6 +1,8 @@
 //! What is done: each effect adds changes to the event, seeing what the ones before it changed. What puts a decision
-//! right is in `corrections`, what the applicant is asked and answers in `information`, what is owed after issue in `duties`.
+//! right is in `corrections`, what the applicant is asked and answers in `information`, what is owed after issue in `duties`,
+//! what becomes of a permit in `after_life`.
 
+mod after_life;
 mod corrections;
 mod duties;
 mod information;
@@ -217,6 +219,13 @@ impl<'c> Draft<'_, 'c> {
                 self.change(Change::PermitEnded { status: PermitStatus::Annulled, on: today })?;
                 self.breach_duties()
             }
+            Effect::RecordRequest => self.record_request(),
+            Effect::CloseRequest => self.change(Change::RequestClosed),
+            Effect::PrintBlank => self.print_blank(),
+            Effect::ChangeForm => self.change_form(),
+            Effect::SurrenderPermit => self.surrender(),
+            Effect::SuspendPermit => self.suspend_permit(),
+            Effect::ResumePermit => self.resume_permit(),
             Effect::Escalate => {
                 self.alerts.push(Alert::Overdue);
                 let due_on = self.after.due_on.filter(|_| self.after.phase == Phase::Checks);
@@ -248,7 +257,8 @@ impl<'c> Draft<'_, 'c> {
     fn grounds(&self) -> Result<(Grounds, String), Rejection> {
         let (Command::RefuseIntake { grounds, reason }
         | Command::Refuse { grounds, reason }
-        | Command::ProposeAnnulment { grounds, reason }) = self.command
+        | Command::ProposeAnnulment { grounds, reason }
+        | Command::SuspendPermit { grounds, reason }) = self.command
         else {
             return Err(Rejection::RuleMissing("the command carries no grounds".into()));
         };
@@ -616,7 +626,9 @@ impl<'c> Draft<'_, 'c> {
             FeePosition::BeforeAcceptance | FeePosition::BeforeHandover if rule.per_month => {
                 self.after.form.prepaid_months.unwrap_or(1)
             }
-            FeePosition::BeforeAcceptance | FeePosition::BeforeHandover => 1,
+            FeePosition::BeforeAcceptance
+            | FeePosition::BeforeHandover
+            | FeePosition::OnRequest => 1,
         };
         let price = self
             .context
@@ -760,8 +772,10 @@ impl<'c> Draft<'_, 'c> {
             paid_through,
             ends_on,
             closed_on: None,
+            suspended_on: None,
         };
-        self.change(Change::PermitIssued { permit })
+        self.change(Change::PermitIssued { permit })?;
+        self.print_blank()
     }
 
     /// Remembers who gave a command that some transition's four eyes look at.

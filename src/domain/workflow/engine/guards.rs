@@ -243,6 +243,18 @@ fn holds(
             );
             Some(Blocked::new(guard, detail))
         }
+        Guard::ChangeProven => {
+            let request = application.after_life.request.as_ref();
+            let proven = request.is_some_and(|request| {
+                application.documents.iter().any(|one| one.attached_at > request.at)
+            });
+            (!proven).then(|| {
+                Blocked::new(
+                    guard,
+                    "The holder has to hand in the document that proves the change first.",
+                )
+            })
+        }
         Guard::DeadlinePassed => {
             let passed = context.definition.state(&application.state).is_some_and(|state| {
                 state

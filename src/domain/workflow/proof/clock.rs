@@ -207,6 +207,13 @@ fn pass(
             | Effect::LapsePermit
             | Effect::ExpirePermit
             | Effect::AnnulPermit
+            | Effect::RecordRequest
+            | Effect::CloseRequest
+            | Effect::PrintBlank
+            | Effect::ChangeForm
+            | Effect::SurrenderPermit
+            | Effect::SuspendPermit
+            | Effect::ResumePermit
             | Effect::Escalate
             | Effect::Notify(_)
             | Effect::OpenDuties
