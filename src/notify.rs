@@ -296,6 +296,21 @@ fn write(
             let text = language.text("request-refused-body", &FluentArgs::new())?;
             Ok(("request-refused-subject", vec![text]))
         }
+        "complaintUpheld" => {
+            let body = match application.phase {
+                Phase::InForce => "complaint-upheld-in-force-body",
+                Phase::Closed => "complaint-upheld-late-body",
+                Phase::Submission | Phase::Checks | Phase::Fee | Phase::Issuance => {
+                    "complaint-upheld-body"
+                }
+            };
+            let text = language.text(body, &FluentArgs::new())?;
+            Ok(("complaint-upheld-subject", vec![text]))
+        }
+        "complaintRejected" => {
+            let text = language.text("complaint-rejected-body", &FluentArgs::new())?;
+            Ok(("complaint-rejected-subject", vec![text]))
+        }
         "surrendered" => {
             let text = language.text("surrendered-body", &FluentArgs::new())?;
             Ok(("surrendered-subject", vec![text]))

@@ -9,7 +9,7 @@ use validator::{Validate, ValidationErrors};
 
 use super::extract::read_tree;
 use super::form::{EmployerBody, FormBody, of_our_time};
-use crate::domain::after_life::DuplicateCause;
+use crate::domain::after_life::{ComplaintKind, DuplicateCause};
 use crate::domain::application::InformationKind;
 use crate::domain::checks::Outcome;
 use crate::domain::duty::{Notice, NoticeKind};
@@ -84,6 +84,13 @@ pub enum CommandRequest {
     SuspendPermit(GroundsRequest),
     /// A second officer puts the suspended permit back into force.
     ResumePermit(RejectRequest),
+    /// The applicant complains of a refusal, of a refusal to take documents in, or of an annulment, once.
+    Complain(ComplaintRequest),
+    /// A senior officer who did not decide finds the complaint right: what was refused is decided anew, the permit is in force
+    /// again while it lasts.
+    UpholdComplaint(RejectRequest),
+    /// A senior officer who did not decide finds that the decision stands.
+    RejectComplaint(RejectRequest),
     /// A senior officer other than who decided undoes a decision that was made within the hour.
     Undo(UndoRequest),
     /// A senior officer other than who decided takes up again what was refused, or was taken back by mistake.
@@ -103,7 +110,7 @@ pub enum CommandRequest {
 }
 
 /// The names of the commands that a person can give.
-const NAMES: [&str; 37] = [
+const NAMES: [&str; 40] = [
     "submit",
     "withdraw",
     "refuseIntake",
@@ -133,6 +140,9 @@ const NAMES: [&str; 37] = [
     "replaceBlank",
     "suspendPermit",
     "resumePermit",
+    "complain",
+    "upholdComplaint",
+    "rejectComplaint",
     "undo",
     "reopen",
     "correct",
@@ -416,6 +426,38 @@ pub struct ChangeRequest {
     pub form: FormBody,
 }
 
+/// What a complaint can be of: the seven kinds that the state's portal knows.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ComplaintKindRequest {
+    /// The office is late.
+    LateService,
+    /// The request was registered late.
+    LateRegistration,
+    /// The office does not put its mistakes right.
+    RefusalToCorrect,
+    /// The office refuses the service.
+    RefusalOfService,
+    /// The office refuses to take documents.
+    RefusalOfDocuments,
+    /// The office asks for money that is not owed.
+    ExtraMoney,
+    /// The office asks for documents that are not owed.
+    ExtraDocuments,
+}
+
+/// What a decision is complained of for.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ComplaintRequest {
+    /// Of what.
+    pub about: ComplaintKindRequest,
+    /// In words.
+    #[validate(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000, example = "The certificate was in the register.")]
+    pub text: String,
+}
+
 /// Why a decision is undone.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -680,6 +722,18 @@ impl Commanded {
                 let RejectRequest { reason } = part(rest)?;
                 Command::ResumePermit { reason }
             }
+            "complain" => {
+                let ComplaintRequest { about, text } = part(rest)?;
+                Command::Complain { about: about.into(), text }
+            }
+            "upholdComplaint" => {
+                let RejectRequest { reason } = part(rest)?;
+                Command::UpholdComplaint { reason }
+            }
+            "rejectComplaint" => {
+                let RejectRequest { reason } = part(rest)?;
+                Command::RejectComplaint { reason }
+            }
             "undo" => {
                 let UndoRequest { reason } = part(rest)?;
                 Command::Undo { reason }
@@ -816,6 +870,20 @@ impl DutyReportRequest {
             document: self.document,
             notice: notice.transpose()?,
         })
+    }
+}
+
+impl From<ComplaintKindRequest> for ComplaintKind {
+    fn from(kind: ComplaintKindRequest) -> Self {
+        match kind {
+            ComplaintKindRequest::LateService => Self::LateService,
+            ComplaintKindRequest::LateRegistration => Self::LateRegistration,
+            ComplaintKindRequest::RefusalToCorrect => Self::RefusalToCorrect,
+            ComplaintKindRequest::RefusalOfService => Self::RefusalOfService,
+            ComplaintKindRequest::RefusalOfDocuments => Self::RefusalOfDocuments,
+            ComplaintKindRequest::ExtraMoney => Self::ExtraMoney,
+            ComplaintKindRequest::ExtraDocuments => Self::ExtraDocuments,
+        }
     }
 }
 

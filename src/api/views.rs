@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::form::FormBody;
 use crate::casework::Seen;
-use crate::domain::after_life::{Asked, Blank, HolderRequest};
+use crate::domain::after_life::{Asked, Blank, Complaint, HolderRequest};
 use crate::domain::application::{Decision, Expedited, InformationItem, Note};
 use crate::domain::checks::{Check, blocking, supported_grounds};
 use crate::domain::clock::Extension;
@@ -579,6 +579,51 @@ pub struct SuspensionView {
     pub by: Option<Uuid>,
 }
 
+/// A complaint of a decision.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldComplaintView {
+    /// Of what: one of the seven kinds that the state's portal knows.
+    #[schema(max_length = 20, example = "refusalOfService")]
+    pub about: &'static str,
+    /// In words.
+    #[schema(max_length = 2000)]
+    pub text: String,
+    /// When it was made.
+    pub at: DateTime<Utc>,
+    /// When the decision was made that it is of.
+    pub decided_at: DateTime<Utc>,
+    /// Whether it was found right, once it is answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upheld: Option<bool>,
+    /// When it was answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<DateTime<Utc>>,
+    /// Why it was answered so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 2000)]
+    pub reason: Option<String>,
+    /// The officer's account; shown to the office and to auditors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Uuid>,
+}
+
+impl HeldComplaintView {
+    fn of(complaint: &Complaint, inside: bool) -> Self {
+        let verdict = complaint.verdict.as_ref();
+        Self {
+            about: complaint.about.name(),
+            text: complaint.text.clone(),
+            at: complaint.at,
+            decided_at: complaint.decided_at,
+            upheld: verdict.map(|one| one.upheld),
+            answered_at: verdict.map(|one| one.at),
+            reason: verdict.map(|one| one.reason.clone()),
+            by: verdict.map(|one| one.by).filter(|_| inside),
+        }
+    }
+}
+
 /// By how much the statutory term was made longer.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -1070,6 +1115,9 @@ pub struct ApplicationView {
     /// Why it is suspended, while it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspension: Option<SuspensionView>,
+    /// What decisions were complained of, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub complaints: Vec<HeldComplaintView>,
     /// What its holder or the employer owes after issue.
     pub duties: Vec<DutyView>,
     /// Who holds it; shown to the office and to auditors.
@@ -1264,6 +1312,12 @@ impl ApplicationView {
             permit: application.permit.as_ref().map(Into::into),
             blanks: application.blanks.iter().map(Into::into).collect(),
             request: application.after_life.request.as_ref().map(Into::into),
+            complaints: application
+                .after_life
+                .complaints
+                .iter()
+                .map(|one| HeldComplaintView::of(one, inside))
+                .collect(),
             suspension: application.after_life.suspension.as_ref().map(|one| SuspensionView {
                 at: one.at,
                 on: one.on,

@@ -174,6 +174,84 @@ pub struct Suspension {
     pub reason: String,
 }
 
+/// What a complaint can be of: see [`super::workflow::definition::COMPLAINTS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ComplaintKind {
+    /// The office is late.
+    LateService,
+    /// The request was registered late.
+    LateRegistration,
+    /// The office does not put its mistakes right.
+    RefusalToCorrect,
+    /// The office refuses the service.
+    RefusalOfService,
+    /// The office refuses to take documents.
+    RefusalOfDocuments,
+    /// The office asks for money that is not owed.
+    ExtraMoney,
+    /// The office asks for documents that are not owed.
+    ExtraDocuments,
+}
+
+impl ComplaintKind {
+    /// Every kind, in the order of [`super::workflow::definition::COMPLAINTS`].
+    pub const ALL: [Self; 7] = [
+        Self::LateService,
+        Self::LateRegistration,
+        Self::RefusalToCorrect,
+        Self::RefusalOfService,
+        Self::RefusalOfDocuments,
+        Self::ExtraMoney,
+        Self::ExtraDocuments,
+    ];
+
+    /// Gives the name as it stands in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LateService => "lateService",
+            Self::LateRegistration => "lateRegistration",
+            Self::RefusalToCorrect => "refusalToCorrect",
+            Self::RefusalOfService => "refusalOfService",
+            Self::RefusalOfDocuments => "refusalOfDocuments",
+            Self::ExtraMoney => "extraMoney",
+            Self::ExtraDocuments => "extraDocuments",
+        }
+    }
+}
+
+/// What the office found of a complaint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// Whether it is right.
+    pub upheld: bool,
+    /// By whom.
+    pub by: Uuid,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why.
+    pub reason: String,
+}
+
+/// A complaint of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Complaint {
+    /// Of what.
+    pub about: ComplaintKind,
+    /// In words.
+    pub text: String,
+    /// When it was made.
+    pub at: DateTime<Utc>,
+    /// When the decision was made that it is of.
+    pub decided_at: DateTime<Utc>,
+    /// What the office found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+}
+
 /// What is asked and said about a permit at present.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -184,11 +262,23 @@ pub struct AfterLife {
     /// Why it is suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspension: Option<Suspension>,
+    /// What decisions were complained of, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub complaints: Vec<Complaint>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_kinds_of_complaints_are_those_that_the_public_is_told_of() {
+        let names = ComplaintKind::ALL.map(ComplaintKind::name);
+        assert_eq!(names, crate::domain::workflow::definition::COMPLAINTS);
+        for kind in ComplaintKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+    }
 
     #[test]
     fn a_paper_is_numbered_like_a_permit_and_never_taken_for_one() {

@@ -601,6 +601,12 @@ impl Application {
                 permit.suspended_on = Some(suspension.on);
                 self.after_life.suspension = Some(suspension.clone());
             }
+            Change::Complained { complaint } => self.after_life.complaints.push(complaint.clone()),
+            Change::ComplaintAnswered { verdict } => {
+                let complaint = self.after_life.complaints.last_mut();
+                let complaint = complaint.ok_or_else(|| missing("a complaint"))?;
+                complaint.verdict = Some(verdict.clone());
+            }
             Change::PermitResumed => {
                 let permit = self.permit.as_mut().ok_or_else(|| missing("a permit"))?;
                 permit.status = PermitStatus::InForce;
@@ -669,6 +675,16 @@ impl Application {
             .iter()
             .rev()
             .find(|charge| charge.fee == fee && charge.status != ChargeStatus::Annulled)
+    }
+
+    /// Gives when the decision was made that stands last: that to annul the permit, or else that on the application.
+    #[must_use]
+    pub fn decided_at(&self) -> Option<DateTime<Utc>> {
+        let annulled = |permit: &Permit| permit.status == PermitStatus::Annulled;
+        match (&self.permit, &self.proposal) {
+            (Some(permit), Some(proposal)) if annulled(permit) => Some(proposal.at),
+            _ => self.decision.as_ref().map(super::application::Decision::at),
+        }
     }
 
     /// Gives the lease that is still running at `now`.

@@ -9,7 +9,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::actor::{Actor, Role};
-use super::after_life::{Blank, BlankStatus, HolderRequest, Suspension};
+use super::after_life::{
+    Blank, BlankStatus, Complaint, HolderRequest, Suspension, Verdict,
+};
 use super::application::{
     Correction, Decision, Document, Expedited, InformationItem, Note, Proposal,
 };
@@ -216,6 +218,16 @@ pub enum Change {
     },
     /// The suspended permit is in force again.
     PermitResumed,
+    /// A decision was complained of.
+    Complained {
+        /// The complaint.
+        complaint: Complaint,
+    },
+    /// The complaint was answered.
+    ComplaintAnswered {
+        /// What was found.
+        verdict: Verdict,
+    },
     /// The decision was withdrawn: it is to be made anew.
     DecisionWithdrawn,
     /// What the permit says of its holder was put right.

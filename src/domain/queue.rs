@@ -132,6 +132,9 @@ impl Work {
     }
 
     fn of_checks(application: &Application, context: &Context<'_>) -> Self {
+        if context.definition.answers_complaints(&application.state) {
+            return Self::Decision;
+        }
         let mut waiting =
             application.checks.iter().filter(|check| check.finding.is_none()).peekable();
         if waiting.peek().is_none() {

@@ -342,6 +342,122 @@ async fn with_a_proposal_that_is_turned_down_the_suspension_falls() {
     app.agreed(&case.id).await;
 }
 
+// ── Complaints ───────────────────────────────────────────────────────────────────────────────────────────────
+
+fn complain() -> Value {
+    json!({ "command": "complain", "about": "refusalOfService", "text": "It was in the register." })
+}
+
+#[actix_web::test]
+async fn a_refusal_that_is_complained_of_with_reason_is_decided_anew() {
+    let app = TestApp::spawn().await;
+    let case = app.checking(MIGRANT).await;
+    let refuse = json!({ "command": "refuse", "grounds": ["G04"], "reason": "Forged." });
+    app.command(SENIOR, &case.id, refuse).await.expect(200);
+    app.command(OFFICER, &case.id, complain()).await.expect(403);
+    let held = app.command(MIGRANT, &case.id, complain()).await.expect(200).json();
+    assert_eq!(held["state"], "refusalAppealed");
+    assert_eq!(held["complaints"][0]["about"], "refusalOfService");
+    assert_eq!(app.work(&case.id).await.as_deref(), Some("decision"));
+
+    // Who decided does not judge his own decision, and an officer judges none.
+    for command in ["upholdComplaint", "rejectComplaint"] {
+        let reply = app.command(SENIOR, &case.id, said(command)).await;
+        assert_eq!(blocked_by(&reply), ["fourEyes"]);
+        app.command(OTHER_OFFICER, &case.id, said(command)).await.expect(403);
+    }
+    app.advance(TimeDelta::days(2));
+    let seen = app.command(OTHER_SENIOR, &case.id, said("upholdComplaint")).await.expect(200);
+    let seen = seen.json();
+    assert_eq!((&seen["state"], seen.get("decision")), (&json!("checking"), None));
+    // Two days it was closed: the date has moved by them.
+    assert_eq!(seen["dueOn"], "2026-03-19");
+    assert_eq!((&seen["complaints"][0]["upheld"], &seen["complaints"][0]["by"]), (&json!(true), &json!(OTHER_SENIOR.id())));
+    let own = app.get(&case.path("")).by(MIGRANT).send().await.expect(200).json();
+    assert_eq!(own["complaints"][0].get("by"), None);
+    app.clear(&case.id).await;
+    app.command(OTHER_OFFICER, &case.id, give("grant")).await.expect(200);
+    assert!(app.mails(&case.id).await.contains(&"complaintUpheld".to_owned()));
+    app.agreed(&case.id).await;
+}
+
+#[actix_web::test]
+async fn a_decision_is_complained_of_once_and_the_next_one_again() {
+    let app = TestApp::spawn().await;
+    let case = app.submitted(MIGRANT).await;
+    let refuse = json!({ "command": "refuseIntake", "grounds": ["I01"], "reason": "No photo." });
+    app.command(OFFICER, &case.id, refuse.clone()).await.expect(200);
+    app.command(MIGRANT, &case.id, complain()).await.expect(200);
+    assert_eq!(app.state(&case.id).await, "intakeAppealed");
+    app.command(SENIOR, &case.id, said("rejectComplaint")).await.expect(200);
+    assert_eq!(app.state(&case.id).await, "intakeRefused");
+    let reply = app.command(MIGRANT, &case.id, complain()).await;
+    assert_eq!(blocked_by(&reply), ["notComplained"]);
+
+    let reopen = json!({ "command": "reopen", "reason": "It is there.", "basis": "Letter 1" });
+    app.command(SENIOR, &case.id, reopen).await.expect(200);
+    app.advance(TimeDelta::minutes(5));
+    app.command(OFFICER, &case.id, refuse).await.expect(200);
+    app.command(MIGRANT, &case.id, complain()).await.expect(200);
+    let seen = app.command(SENIOR, &case.id, said("upholdComplaint")).await.expect(200).json();
+    assert_eq!((&seen["state"], seen["complaints"].as_array().unwrap().len()), (&json!("submitted"), 2));
+    app.command(OFFICER, &case.id, give("accept")).await.expect(200);
+    app.agreed(&case.id).await;
+}
+
+#[actix_web::test]
+async fn an_annulment_that_is_complained_of_with_reason_bars_nobody() {
+    let app = TestApp::spawn().await;
+    let annulled = async || {
+        let case = app.in_force(EMPLOYER).await;
+        let propose = json!({ "command": "proposeAnnulment", "grounds": ["G15"], "reason": "No copy." });
+        app.command(OFFICER, &case.id, propose).await.expect(200);
+        app.command(SENIOR, &case.id, give("confirmAnnulment")).await.expect(200);
+        app.command(EMPLOYER, &case.id, complain()).await.expect(200);
+        assert_eq!(app.looked_up(&case, "").await["reason"], "annulled", "until it is answered");
+        case
+    };
+    let (soon, late) = (annulled().await, annulled().await);
+    let seen = app.command(OTHER_SENIOR, &soon.id, said("upholdComplaint")).await.expect(200);
+    assert_eq!(seen.json()["state"], "inForce");
+    assert_eq!(app.looked_up(&soon, "").await["valid"], true);
+    assert_eq!(app.listed(&soon).await, Status::Valid);
+    app.agreed(&soon.id).await;
+
+    // The paid month is over meanwhile: it is said that the annulment does not count, and nothing is restored.
+    app.advance(TimeDelta::days(40));
+    let seen = app.command(OTHER_SENIOR, &late.id, said("upholdComplaint")).await.expect(200);
+    let seen = seen.json();
+    assert_eq!((&seen["state"], &seen["permit"]["status"]), (&json!("expired"), &json!("lapsed")));
+    assert_eq!(app.looked_up(&late, "").await["reason"], "lapsed");
+    app.agreed(&late.id).await;
+    let mut form = app.form();
+    form["passport"]["number"] = app.see(&late.id).await["form"]["passport"]["number"].clone();
+    let again = app.draft_with(EMPLOYER, "patent", form).await;
+    app.command(EMPLOYER, &again.id, give("submit")).await.expect(200);
+    app.pay(&again.id).await;
+    app.command(OFFICER, &again.id, give("accept")).await.expect(200);
+    let seen = app.see(&again.id).await;
+    let bar = seen["checks"].as_array().unwrap().iter().find(|one| one["id"] == "permitBan");
+    assert_eq!(bar.unwrap()["outcome"], "clear");
+}
+
+#[actix_web::test]
+async fn a_court_can_order_while_a_complaint_waits() {
+    let app = TestApp::spawn().await;
+    let case = app.checking(MIGRANT).await;
+    let refuse = json!({ "command": "refuse", "grounds": ["G04"], "reason": "Forged." });
+    app.command(OTHER_OFFICER, &case.id, refuse).await.expect(200);
+    app.command(MIGRANT, &case.id, complain()).await.expect(200);
+    let order = json!({
+        "command": "courtOrder", "reason": "The decision is void.",
+        "basis": { "court": "Tverskoy", "number": "02a-1/2026", "judgedOn": "2026-03-01" },
+    });
+    let seen = app.command(SENIOR, &case.id, order).await.expect(200).json();
+    assert_eq!(seen["state"], "checking");
+    app.agreed(&case.id).await;
+}
+
 // ── What runs on ─────────────────────────────────────────────────────────────────────────────────────────────
 
 #[actix_web::test]

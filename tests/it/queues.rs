@@ -98,6 +98,9 @@ fn work(office: &Office, registers: &BTreeSet<String>, one: &Application) -> Opt
     if !Work::may_wait_in(definition.state(&one.state).unwrap()) {
         return None;
     }
+    if definition.answers_complaints(&one.state) && one.phase == Phase::Checks {
+        return Some(Work::Decision);
+    }
     Some(match one.phase {
         Phase::Submission => Work::Intake,
         Phase::Fee => Work::Payment,
@@ -107,6 +110,7 @@ fn work(office: &Office, registers: &BTreeSet<String>, one: &Application) -> Opt
             assert!(one.duties.iter().all(|duty| duty.status == DutyStatus::Open), "{one:?}");
             return None;
         }
+        Phase::InForce if one.proposal.is_none() => Work::Request,
         Phase::InForce | Phase::Closed => Work::Annulment,
         Phase::Checks => {
             let unanswered: Vec<&str> = one
@@ -156,6 +160,16 @@ fn waits(office: &Office, registers: &BTreeSet<String>, one: &Application, queue
 /// Whether four eyes keep an account from what an application waits for, by a list written by hand.
 fn barred(one: &Application, work: Option<Work>, account: Uuid) -> bool {
     let keeping: &[CommandName] = match work {
+        _ if one.state == "intakeAppealed" => &[CommandName::RefuseIntake],
+        _ if one.state == "refusalAppealed" => &[CommandName::Refuse],
+        _ if one.state == "annulmentAppealed" => {
+            &[CommandName::ProposeAnnulment, CommandName::ConfirmAnnulment]
+        }
+        // A request can also be refused, a suspended permit's annulment be proposed.
+        _ if one.state == "suspended" => &[CommandName::SuspendPermit],
+        _ if ["duplicateRequested", "changeRequested"].contains(&one.state.as_str()) => {
+            &[CommandName::RecordPayment]
+        }
         Some(Work::Decision) => {
             &[CommandName::Accept, CommandName::RecordFinding, CommandName::OverrideFinding]
         }
@@ -167,8 +181,8 @@ fn barred(one: &Application, work: Option<Work>, account: Uuid) -> bool {
 }
 
 /// Whether only senior officers can do it, by a list written by hand.
-fn is_for_seniors(work: Option<Work>) -> bool {
-    work == Some(Work::Annulment)
+fn is_for_seniors(one: &Application, work: Option<Work>) -> bool {
+    work == Some(Work::Annulment) || one.state.ends_with("Appealed")
 }
 
 /// What should wait in a queue, most urgent first.
@@ -216,7 +230,7 @@ fn gauges(text: &str, unit: &str) -> BTreeMap<String, Count> {
 
 #[tokio::test]
 async fn what_a_queue_lists_counts_measures_and_gives_out_is_the_same_after_any_commands() {
-    let mut walk = Walk::begin(5).await;
+    let mut walk = Walk::begin(std::env::var("SEED").map_or(5, |s| s.parse().unwrap())).await;
     // Half of the registers answer by themselves, so that some applications wait for nobody else.
     let registers: BTreeSet<String> = walk
         .office
@@ -332,7 +346,7 @@ async fn what_a_queue_lists_counts_measures_and_gives_out_is_the_same_after_any_
                 let got: Option<Uuid> = answer.map(|answer| answer.body.parse().unwrap());
                 let next = expected.iter().find(|one| {
                     let work = work(office, &registers, one);
-                    let his = senior || !is_for_seniors(work);
+                    let his = senior || !is_for_seniors(one, work);
                     one.claim_at(now).is_none() && his && !barred(one, work, who.id)
                 });
                 assert_eq!(got, next.map(|one| one.id), "{name}");

@@ -135,6 +135,20 @@ const PATENT: &[Move] = &[
     ("suspended", "correct", SENIOR, "suspended"),
     ("suspended", "lapse", CLOCK, "lapsed"),
     ("suspended", "expire", CLOCK, "expired"),
+    ("intakeRefused", "complain", MINE, "intakeAppealed"),
+    ("intakeAppealed", "upholdComplaint", SENIOR, "submitted"),
+    ("intakeAppealed", "rejectComplaint", SENIOR, "intakeRefused"),
+    ("intakeAppealed", "escalate", CLOCK, "intakeAppealed"),
+    ("refused", "complain", MINE, "refusalAppealed"),
+    ("refusalAppealed", "upholdComplaint", SENIOR, "checking"),
+    ("refusalAppealed", "rejectComplaint", SENIOR, "refused"),
+    ("refusalAppealed", "courtOrder", SENIOR, "checking"),
+    ("refusalAppealed", "escalate", CLOCK, "refusalAppealed"),
+    ("annulled", "complain", MINE, "annulmentAppealed"),
+    ("annulmentAppealed", "upholdComplaint", SENIOR, "inForce"),
+    ("annulmentAppealed", "rejectComplaint", SENIOR, "annulled"),
+    ("annulmentAppealed", "courtOrder", SENIOR, "inForce"),
+    ("annulmentAppealed", "escalate", CLOCK, "annulmentAppealed"),
 ];
 
 /// What only the highly qualified specialist has: nothing is owed after the decision.
@@ -452,6 +466,7 @@ fn walks<'d>(
                 || again
                 || nothing
                 || transition.command.is_correction()
+                || (transition.command.is_of_complaints() && to != goal)
             {
                 continue;
             }
@@ -487,7 +502,7 @@ fn who_gave_a_partner_command_cannot_give_the_second_one_whatever_the_path() {
                 }
                 let undoes = transition.guards.iter().any(|g| matches!(g, Guard::NothingPaid(_)));
                 // Who is corrected has acted last: what came before makes ever less of a difference.
-                let most = if name.is_correction() { 64 } else { usize::MAX };
+                let most = if name.leaves_an_end() { 64 } else { usize::MAX };
                 for walk in walks(definition, from, partner).into_iter().take(most) {
                     let paid = walk.last().map(|step| step.command);
                     if undoes && paid == Some(CommandName::RecordPayment) {
@@ -552,22 +567,30 @@ fn who_gave_a_partner_command_cannot_give_the_second_one_whatever_the_path() {
             "patent accept grant",
             "patent accept refuse",
             "patent confirmAnnulment courtOrder",
+            "patent confirmAnnulment rejectComplaint",
+            "patent confirmAnnulment upholdComplaint",
             "patent grant correct",
             "patent grant undo",
             "patent overrideFinding grant",
             "patent overrideFinding refuse",
             "patent proposeAnnulment confirmAnnulment",
             "patent proposeAnnulment rejectAnnulment",
+            "patent proposeAnnulment rejectComplaint",
+            "patent proposeAnnulment upholdComplaint",
             "patent recordFinding grant",
             "patent recordFinding refuse",
             "patent recordPayment handOver",
             "patent recordPayment issueDuplicate",
             "patent recordPayment makeChange",
             "patent refuse courtOrder",
+            "patent refuse rejectComplaint",
             "patent refuse reopen",
             "patent refuse undo",
+            "patent refuse upholdComplaint",
+            "patent refuseIntake rejectComplaint",
             "patent refuseIntake reopen",
             "patent refuseIntake undo",
+            "patent refuseIntake upholdComplaint",
             "patent suspendPermit resumePermit",
         ]
     );

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::definition::CommandName;
-use crate::domain::after_life::DuplicateCause;
+use crate::domain::after_life::{ComplaintKind, DuplicateCause};
 use crate::domain::application::InformationKind;
 use crate::domain::checks::Outcome;
 use crate::domain::duty::Notice;
@@ -223,6 +223,23 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Complains of a decision.
+    Complain {
+        /// Of what, of the seven kinds that the state's portal knows.
+        about: ComplaintKind,
+        /// In words.
+        text: String,
+    },
+    /// Finds that the complaint is right.
+    UpholdComplaint {
+        /// Why.
+        reason: String,
+    },
+    /// Finds that the decision stands.
+    RejectComplaint {
+        /// Why.
+        reason: String,
+    },
     /// Undoes a decision that was made a moment ago.
     Undo {
         /// Why.
@@ -322,6 +339,9 @@ impl Command {
             Self::ReplaceBlank { .. } => CommandName::ReplaceBlank,
             Self::SuspendPermit { .. } => CommandName::SuspendPermit,
             Self::ResumePermit { .. } => CommandName::ResumePermit,
+            Self::Complain { .. } => CommandName::Complain,
+            Self::UpholdComplaint { .. } => CommandName::UpholdComplaint,
+            Self::RejectComplaint { .. } => CommandName::RejectComplaint,
             Self::Undo { .. } => CommandName::Undo,
             Self::Reopen { .. } => CommandName::Reopen,
             Self::Correct { .. } => CommandName::Correct,
@@ -367,6 +387,9 @@ impl Command {
             | Self::RefuseRequest { .. }
             | Self::ReplaceBlank { .. }
             | Self::ResumePermit { .. }
+            | Self::Complain { .. }
+            | Self::UpholdComplaint { .. }
+            | Self::RejectComplaint { .. }
             | Self::Undo { .. }
             | Self::Reopen { .. }
             | Self::Correct { .. }
@@ -416,6 +439,9 @@ impl Command {
             | Self::ReplaceBlank { .. }
             | Self::SuspendPermit { .. }
             | Self::ResumePermit { .. }
+            | Self::Complain { .. }
+            | Self::UpholdComplaint { .. }
+            | Self::RejectComplaint { .. }
             | Self::Deadline { .. }
             | Self::ReportDuty { .. }
             | Self::ConfirmDuty { .. }

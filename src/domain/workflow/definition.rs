@@ -126,6 +126,12 @@ pub enum CommandName {
     SuspendPermit,
     /// Lets a suspended permit be in force again.
     ResumePermit,
+    /// Complains of a decision.
+    Complain,
+    /// Finds that the complaint is right.
+    UpholdComplaint,
+    /// Finds that the decision stands.
+    RejectComplaint,
     /// Undoes a decision that was made a moment ago.
     Undo,
     /// Takes up again what was over.
@@ -166,7 +172,7 @@ pub enum CommandName {
 
 impl CommandName {
     /// Every command, for tables and tests.
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 51] = [
         Self::Submit,
         Self::Withdraw,
         Self::RefuseIntake,
@@ -197,6 +203,9 @@ impl CommandName {
         Self::ReplaceBlank,
         Self::SuspendPermit,
         Self::ResumePermit,
+        Self::Complain,
+        Self::UpholdComplaint,
+        Self::RejectComplaint,
         Self::Undo,
         Self::Reopen,
         Self::Correct,
@@ -251,6 +260,9 @@ impl CommandName {
             Self::ReplaceBlank => "replaceBlank",
             Self::SuspendPermit => "suspendPermit",
             Self::ResumePermit => "resumePermit",
+            Self::Complain => "complain",
+            Self::UpholdComplaint => "upholdComplaint",
+            Self::RejectComplaint => "rejectComplaint",
             Self::Undo => "undo",
             Self::Reopen => "reopen",
             Self::Correct => "correct",
@@ -306,6 +318,9 @@ impl CommandName {
             Self::ReplaceBlank => "blankReplaced",
             Self::SuspendPermit => "permitSuspended",
             Self::ResumePermit => "permitResumed",
+            Self::Complain => "complained",
+            Self::UpholdComplaint => "complaintUpheld",
+            Self::RejectComplaint => "complaintRejected",
             Self::Undo => "undone",
             Self::Reopen => "reopened",
             Self::Correct => "corrected",
@@ -347,6 +362,18 @@ impl CommandName {
     #[must_use]
     pub const fn lists_grounds(self) -> bool {
         self.carries_grounds() || matches!(self, Self::ConfirmSurrender)
+    }
+
+    /// Tells whether the command is about a complaint, and so leads out of an end (and whether rule W15 looks at it).
+    #[must_use]
+    pub const fn is_of_complaints(self) -> bool {
+        matches!(self, Self::Complain | Self::UpholdComplaint | Self::RejectComplaint)
+    }
+
+    /// Tells whether the command may lead out of an end, and is left out of the graph of a definition.
+    #[must_use]
+    pub const fn leaves_an_end(self) -> bool {
+        self.is_correction() || self.is_of_complaints()
     }
 
     /// Tells whether the command puts right what was decided before (and so whether rule W13 looks at it).
@@ -420,6 +447,10 @@ pub enum Guard {
     DutyMissed,
     /// A document was handed in since the change was asked for.
     ChangeProven,
+    /// Nobody has complained of the decision yet.
+    NotComplained,
+    /// The permit's term, or the period that was paid, is over.
+    PermitOver,
 }
 
 impl Guard {
@@ -456,6 +487,8 @@ impl Guard {
             Self::ActivityNotBanned => "activityNotBanned",
             Self::DutyMissed => "dutyMissed",
             Self::ChangeProven => "changeProven",
+            Self::NotComplained => "notComplained",
+            Self::PermitOver => "permitOver",
         }
     }
 
@@ -470,7 +503,9 @@ impl Guard {
             (Self::AnswersComplete, Self::AnswersIncomplete)
             | (Self::AnswersIncomplete, Self::AnswersComplete)
             | (Self::ClockStarted, Self::ClockNotStarted)
-            | (Self::ClockNotStarted, Self::ClockStarted) => true,
+            | (Self::ClockNotStarted, Self::ClockStarted)
+            | (Self::PermitLasts, Self::PermitOver)
+            | (Self::PermitOver, Self::PermitLasts) => true,
             _ => false,
         }
     }
@@ -561,6 +596,10 @@ pub enum Effect {
     SuspendPermit,
     /// Puts the suspended permit back into force; one that is in force stays so.
     ResumePermit,
+    /// Records the holder's complaint.
+    RecordComplaint,
+    /// Records what became of the complaint.
+    AnswerComplaint,
     /// Marks the application as escalated to the senior officer.
     Escalate,
     /// Sends the named message to the applicant.
@@ -625,6 +664,8 @@ impl Effect {
             Self::SurrenderPermit => "surrenderPermit",
             Self::SuspendPermit => "suspendPermit",
             Self::ResumePermit => "resumePermit",
+            Self::RecordComplaint => "recordComplaint",
+            Self::AnswerComplaint => "answerComplaint",
             Self::Escalate => "escalate",
             Self::Notify(_) => "notify",
             Self::OpenDuties => "openDuties",
@@ -639,7 +680,7 @@ impl Effect {
 }
 
 /// The messages that [`Effect::Notify`] can name; `notify` has a text for each in every language.
-pub const MESSAGES: [&str; 19] = [
+pub const MESSAGES: [&str; 21] = [
     "accepted",
     "dateChanged",
     "informationRequested",
@@ -659,6 +700,8 @@ pub const MESSAGES: [&str; 19] = [
     "surrendered",
     "permitSuspended",
     "permitResumed",
+    "complaintUpheld",
+    "complaintRejected",
 ];
 
 /// From what a deadline counts.
@@ -1238,6 +1281,12 @@ impl Definition {
     #[must_use]
     pub fn check(&self, id: &str) -> Option<&CheckRule> {
         self.checks.iter().find(|check| check.id == id)
+    }
+
+    /// Tells whether a complaint is answered in a state.
+    #[must_use]
+    pub fn answers_complaints(&self, state: &str) -> bool {
+        self.transitions_for(state, CommandName::RejectComplaint).next().is_some()
     }
 
     /// Tells whether documents that prove a change of the permit can be handed in.

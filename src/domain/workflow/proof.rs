@@ -1,4 +1,4 @@
-//! Proves that a definition is sound before anything runs by it: the rules W01 to W14 of `design.md`.
+//! Proves that a definition is sound before anything runs by it: the rules W01 to W15 of `workflows/README.md`.
 //!
 //! Each rule is one function whose comment says what is proved and how. The proofs are about the graph of
 //! states and transitions; they hold for every sequence of commands, whatever the guards say on the day. Names
@@ -64,6 +64,7 @@ impl fmt::Display for Path {
 #[must_use]
 pub fn paths(definition: &Definition) -> Vec<Path> {
     let mut found = Graph::of(definition).shortest_without(|_| false);
+    after_life::complaints(definition, &mut found);
     definition.states.iter().filter_map(|state| found.remove(state.id.as_str())).collect()
 }
 
@@ -90,6 +91,7 @@ pub fn check(
     let standings = clock::w10(&mut p);
     corrections::w13(&mut p, &standings);
     duties::w14(&mut p, grounds);
+    after_life::w15(&mut p, &standings);
     after_life::w09(&mut p);
     single_items(&mut p);
     p.finish()
@@ -326,6 +328,8 @@ const fn essence(command: CommandName) -> Option<Effect> {
         CommandName::ConfirmSurrender => Effect::SurrenderPermit,
         CommandName::WithdrawRequest | CommandName::RefuseRequest => Effect::CloseRequest,
         CommandName::SuspendPermit => Effect::SuspendPermit,
+        CommandName::Complain => Effect::RecordComplaint,
+        CommandName::UpholdComplaint | CommandName::RejectComplaint => Effect::AnswerComplaint,
         CommandName::ResumePermit => Effect::ResumePermit,
         CommandName::Undo => Effect::WithdrawDecision,
         CommandName::Correct => Effect::CorrectForm,
@@ -352,9 +356,17 @@ const fn essence(command: CommandName) -> Option<Effect> {
 const fn puts_right(command: CommandName, effect: &Effect) -> bool {
     match effect {
         Effect::WithdrawDecision | Effect::ReopenClock | Effect::AskOpenChecks => {
-            matches!(command, CommandName::Undo | CommandName::Reopen | CommandName::CourtOrder)
+            matches!(
+                command,
+                CommandName::Undo
+                    | CommandName::Reopen
+                    | CommandName::CourtOrder
+                    | CommandName::UpholdComplaint
+            )
         }
-        Effect::ReinstatePermit => matches!(command, CommandName::CourtOrder),
+        Effect::ReinstatePermit => {
+            matches!(command, CommandName::CourtOrder | CommandName::UpholdComplaint)
+        }
         Effect::ProlongPermit(_) => matches!(command, CommandName::RecordPayment),
         _ => false,
     }
@@ -436,6 +448,8 @@ fn w01_contents(p: &mut Proof<'_>) {
                 }
                 Guard::DeadlinePassed => is_timers(command),
                 Guard::ChangeProven => command == CommandName::MakeChange,
+                Guard::NotComplained => command == CommandName::Complain,
+                Guard::PermitOver => command == CommandName::UpholdComplaint,
                 Guard::DecidedWithinMinutes(_) => command == CommandName::Undo,
                 Guard::AskedFirst => command == CommandName::Refuse,
                 Guard::DutyMissed => command == CommandName::ProposeAnnulment,
@@ -486,7 +500,8 @@ fn w02(p: &mut Proof<'_>) {
             "let applications begin in one state",
         );
     }
-    let reached = p.graph.reachable_without(|_| false);
+    let mut reached = p.graph.reachable_without(|_| false);
+    reached.extend(after_life::appealed(d));
     for state in d.states.iter().filter(|s| !s.initial && !reached.contains(s.id.as_str())) {
         p.report(
             Rule::W02,
@@ -498,12 +513,14 @@ fn w02(p: &mut Proof<'_>) {
 }
 
 /// W03: from every non-final state a final state can be reached, by going backwards from the final states; and
-/// the end is the end: no transition but a correction (W13) starts in a final state, and the phase `closed` holds
+/// the end is the end: no transition but a correction (W13) or a complaint (W15) starts in a final state, and the phase `closed` holds
 /// exactly these.
 fn w03(p: &mut Proof<'_>) {
     let d = p.definition;
     let finals = d.states.iter().filter(|state| state.is_final).map(|state| state.id.as_str());
-    let ending = p.graph.leading_to(finals);
+    let mut ending = p.graph.leading_to(finals);
+    // Rule W15 proves that they lead back to the end that they come from.
+    ending.extend(after_life::appealed(d));
     for state in &d.states {
         let id = &state.id;
         if !ending.contains(id.as_str()) {
@@ -523,7 +540,7 @@ fn w03(p: &mut Proof<'_>) {
             );
         }
     }
-    for transition in d.transitions.iter().filter(|t| !t.command.is_correction()) {
+    for transition in d.transitions.iter().filter(|t| !t.command.leaves_an_end()) {
         for from in transition.from.iter().filter(|id| d.state(id).is_some_and(|s| s.is_final)) {
             p.report(
                 Rule::W03,
@@ -782,7 +799,7 @@ fn only_after(
     let taken = d
         .transitions
         .iter()
-        .filter(|t| goals(t) && !marks(t) && !t.command.is_correction())
+        .filter(|t| goals(t) && !marks(t) && !t.command.leaves_an_end())
         .find_map(|t| t.from.iter().find_map(|from| past.get(from.as_str())).map(|path| (t, path)));
     if let Some((transition, path)) = taken {
         p.report(
@@ -855,9 +872,10 @@ fn w08(p: &mut Proof<'_>) {
 /// name is idle.
 fn w09(p: &mut Proof<'_>) {
     let reached = p.graph.reachable_without(|_| false);
+    // What leads out of an end is not in the graph; W13 and W15 ask for its partners.
     for transition in &p.definition.transitions {
         let name = transition.command.name();
-        if transition.four_eyes.is_empty() {
+        if transition.four_eyes.is_empty() || transition.command.is_of_complaints() {
             continue;
         }
         let starts = || transition.from.iter().map(String::as_str);
@@ -924,12 +942,15 @@ const fn eligible(command: CommandName) -> &'static [Party] {
         | CommandName::RequestChange
         | CommandName::Surrender
         | CommandName::WithdrawRequest
+        | CommandName::Complain
         | CommandName::ReportDuty => &[Party::Applicant],
         CommandName::RecordFinding => &[Party::Officer, Party::SeniorOfficer, Party::Register],
         CommandName::ExtendClock
         | CommandName::WithdrawExtension
         | CommandName::SuspendPermit
-        | CommandName::ReplaceBlank => &[Party::SeniorOfficer],
+        | CommandName::ReplaceBlank
+        | CommandName::UpholdComplaint
+        | CommandName::RejectComplaint => &[Party::SeniorOfficer],
         CommandName::RecordPayment => &[Party::Payments, Party::Officer, Party::SeniorOfficer],
         CommandName::ExpireDraft
         | CommandName::ExpireUnpaid

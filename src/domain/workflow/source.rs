@@ -78,6 +78,8 @@ pub enum Rule {
     W13,
     /// What is owed after issue is opened, can be proved, falls due and has its consequence.
     W14,
+    /// A complaint is of a decision, once, and is answered by another: back to before the decision, or to where it stands.
+    W15,
 }
 
 impl fmt::Display for Rule {
@@ -169,7 +171,7 @@ const CONSEQUENCES: [(&str, Consequence); 2] =
     [("refuse", Consequence::Refuse), ("ask", Consequence::Ask)];
 
 /// The names of every guard, for advice.
-const GUARDS: [&str; 29] = [
+const GUARDS: [&str; 31] = [
     "formComplete",
     "ageAtLeast",
     "citizenshipNotIn",
@@ -199,10 +201,12 @@ const GUARDS: [&str; 29] = [
     "activityNotBanned",
     "dutyMissed",
     "changeProven",
+    "notComplained",
+    "permitOver",
 ];
 
 /// The names of every effect, for advice.
-const EFFECTS: [&str; 48] = [
+const EFFECTS: [&str; 50] = [
     "startClock",
     "stopClock",
     "suspendClock",
@@ -242,6 +246,8 @@ const EFFECTS: [&str; 48] = [
     "surrenderPermit",
     "suspendPermit",
     "resumePermit",
+    "recordComplaint",
+    "answerComplaint",
     "escalate",
     "notify",
     "openDuties",
@@ -943,6 +949,8 @@ fn guard<'t>(r: &mut Reading<'t>, value: &Value<'t>, names: &Names) -> Option<Gu
         ("activityNotBanned", None) => Some(Guard::ActivityNotBanned),
         ("dutyMissed", None) => Some(Guard::DutyMissed),
         ("changeProven", None) => Some(Guard::ChangeProven),
+        ("notComplained", None) => Some(Guard::NotComplained),
+        ("permitOver", None) => Some(Guard::PermitOver),
         ("ageAtLeast", Some(years)) => r.number(years, name).map(Guard::AgeAtLeast),
         ("withinDaysOfEntryOrFined", Some(days)) => {
             r.number(days, name).map(Guard::WithinDaysOfEntryOrFined)
@@ -1069,6 +1077,8 @@ fn plain_effect(name: &str) -> Option<Effect> {
         "surrenderPermit" => Effect::SurrenderPermit,
         "suspendPermit" => Effect::SuspendPermit,
         "resumePermit" => Effect::ResumePermit,
+        "recordComplaint" => Effect::RecordComplaint,
+        "answerComplaint" => Effect::AnswerComplaint,
         "escalate" => Effect::Escalate,
         "openDuties" => Effect::OpenDuties,
         "reportDuty" => Effect::ReportDuty,

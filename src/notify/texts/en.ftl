@@ -127,6 +127,12 @@ permit-suspended-subject = Application { $reference }: your permit is suspended
 permit-suspended-body = Your permit is suspended: you may not work under it until further notice. Its term and the period you have paid for run on. The reason is in your application.
 permit-resumed-subject = Application { $reference }: your permit is in force again
 permit-resumed-body = The suspension of your permit is over. You may work under it again, within its term and the period you have paid for.
+complaint-upheld-subject = Application { $reference }: your complaint was upheld
+complaint-upheld-body = Your complaint was found right. The decision does not count any more, and your application is decided anew. You need not hand it in again.
+complaint-upheld-in-force-body = Your complaint was found right. The annulment does not count any more, and your permit is in force again, under the number it had.
+complaint-upheld-late-body = Your complaint was found right. The term of your permit, or the period that was paid, has ended meanwhile, so it is not put back into force. You can apply for a new one.
+complaint-rejected-subject = Application { $reference }: your complaint was rejected
+complaint-rejected-body = Your complaint was found wrong: the decision stands. The reason is in your application. You may go to a court.
 
 about = Application { $reference } ({ $track }), { $name }
 status = Status at any time: { $link }

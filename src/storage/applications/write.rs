@@ -341,6 +341,8 @@ impl<'a> Statement<'a> {
                 matches!(
                     c,
                     Change::RequestMade { .. }
+                        | Change::Complained { .. }
+                        | Change::ComplaintAnswered { .. }
                         | Change::RequestClosed
                         | Change::PermitSuspended { .. }
                         | Change::PermitResumed

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use propusk::clock::{Clock, FixedClock};
 use propusk::domain::actor::{Actor, Party, Role};
-use propusk::domain::after_life::DuplicateCause;
+use propusk::domain::after_life::{ComplaintKind, DuplicateCause};
 use propusk::domain::application::{Application, Document, InformationKind};
 use propusk::domain::checks::Outcome;
 use propusk::domain::duty::{DutyStatus, Notice, NoticeKind};
@@ -406,6 +406,12 @@ pub fn commands(
         ("replaceBlank", Command::ReplaceBlank { reason: said() }),
         ("suspendPermit", Command::SuspendPermit { grounds: grounds("G01"), reason: said() }),
         ("resumePermit", Command::ResumePermit { reason: said() }),
+        (
+            "complain",
+            Command::Complain { about: ComplaintKind::RefusalOfService, text: said() },
+        ),
+        ("upholdComplaint", Command::UpholdComplaint { reason: said() }),
+        ("rejectComplaint", Command::RejectComplaint { reason: said() }),
         ("undo", Command::Undo { reason: said() }),
         ("reopen", Command::Reopen { reason: said(), basis: said() }),
         ("correct", correct(application, "Каримоф")),

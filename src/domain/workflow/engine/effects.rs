@@ -226,6 +226,8 @@ impl<'c> Draft<'_, 'c> {
             Effect::SurrenderPermit => self.surrender(),
             Effect::SuspendPermit => self.suspend_permit(),
             Effect::ResumePermit => self.resume_permit(),
+            Effect::RecordComplaint => self.record_complaint(),
+            Effect::AnswerComplaint => self.answer_complaint(),
             Effect::Escalate => {
                 self.alerts.push(Alert::Overdue);
                 let due_on = self.after.due_on.filter(|_| self.after.phase == Phase::Checks);

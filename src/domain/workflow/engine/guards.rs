@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::months::{Prolongation, prolongation};
 use super::{Context, Rejection, deadlines};
 use crate::domain::actor::Actor;
+use crate::domain::after_life::Complaint;
 use crate::domain::application::{Application, Hand};
 use crate::domain::checks::{Check, blocking};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Payment};
@@ -243,6 +244,19 @@ fn holds(
             );
             Some(Blocked::new(guard, detail))
         }
+        Guard::NotComplained => {
+            let decided_at = application.decided_at();
+            let made = |one: &&Complaint| Some(one.decided_at) == decided_at;
+            let made = application.after_life.complaints.iter().find(made)?;
+            let on = made.at.format("%Y-%m-%d");
+            Some(Blocked::new(
+                guard,
+                format!("You complained of this decision on {on}; what is left is a court."),
+            ))
+        }
+        Guard::PermitOver => permit_lasts(application, guard, context).is_none().then(|| {
+            Blocked::new(guard, "The permit still lasts; it can be put back into force.")
+        }),
         Guard::ChangeProven => {
             let request = application.after_life.request.as_ref();
             let proven = request.is_some_and(|request| {

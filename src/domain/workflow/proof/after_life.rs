@@ -1,8 +1,11 @@
-//! What is proved of a permit's after-life: nothing is printed unpaid, and money is looked at by two.
+//! What is proved of a permit's after-life, nothing is printed unpaid and money is looked at by two; and of complaints.
 
-use super::Proof;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::clock::Standings;
+use super::{Path, Proof, Step, corrections};
 use crate::domain::workflow::definition::{
-    CommandName, Effect, FeeRule, Guard, Phase, Transition,
+    CommandName, Definition, Effect, FeeRule, Guard, Phase, Transition,
 };
 use crate::domain::workflow::source::Rule;
 
@@ -81,5 +84,132 @@ pub(super) fn w09(p: &mut Proof<'_>) {
                 "add \"recordPayment\" to its `four_eyes`: money is involved",
             );
         }
+    }
+}
+
+/// Gives the states in which complaints wait.
+pub(super) fn appealed(d: &Definition) -> impl Iterator<Item = &str> {
+    let complaints = d.transitions.iter().filter(|one| one.command == CommandName::Complain);
+    complaints.filter_map(|one| one.to.as_deref())
+}
+
+/// Gives the states whose decision is complained of in `state`; where none is, the state itself.
+pub(super) fn complained_of<'d>(d: &'d Definition, state: &'d str) -> Vec<&'d str> {
+    let complaints = d.transitions.iter().filter(|one| one.command == CommandName::Complain);
+    let ends: Vec<&str> = complaints
+        .filter(|one| one.to.as_deref() == Some(state))
+        .flat_map(|one| one.from.iter().map(String::as_str))
+        .collect();
+    if ends.is_empty() { vec![state] } else { ends }
+}
+
+/// Adds the paths to where complaints wait: to what is complained of, and one step on.
+pub(super) fn complaints<'d>(d: &'d Definition, found: &mut BTreeMap<&'d str, Path>) {
+    for complaint in d.transitions.iter().filter(|one| one.command == CommandName::Complain) {
+        let Some(to) = complaint.to.as_deref() else { continue };
+        let Some((from, path)) =
+            complaint.from.iter().find_map(|from| Some((from, found.get(from.as_str())?)))
+        else {
+            continue;
+        };
+        let mut steps = path.steps.clone();
+        let step =
+            Step { command: complaint.command, from: from.clone(), to: to.to_owned() };
+        steps.push(step);
+        found.insert(to, Path { to: to.to_owned(), steps });
+    }
+}
+
+/// W15: a complaint is of one decision, is made once, and is answered by another.
+///
+/// `complain` starts in one final state, which is entered by refusing or annulling, is guarded by `notComplained`, and leads
+/// to a state of its own: nothing else leads there. Where it leads opens the application again, it has no rival of the
+/// same person. From there `rejectComplaint` leads back to that very end, and `upholdComplaint` to where a correction of it
+/// could lead (W13), or back where a permit's term is over meanwhile (`permitOver`). Both are a senior officer's who did not
+/// give the decision, and tell the applicant.
+pub(super) fn w15(p: &mut Proof<'_>, standings: &Standings<'_>) {
+    let d = p.definition;
+    let mut faults: BTreeSet<(usize, String, String)> = BTreeSet::new();
+    for one in d.transitions.iter().filter(|one| one.command.is_of_complaints()) {
+        let name = one.command.name();
+        let mut fault = |message: String, remedy: &str| {
+            faults.insert((one.line, format!("\"{name}\" {message}"), remedy.to_owned()));
+        };
+        let Some(to) = one.to.as_deref() else {
+            fault("leads nowhere".into(), "name in `to` where the complaint waits, or where it ends");
+            continue;
+        };
+        if one.command == CommandName::Complain {
+            let decides = |t: &Transition| {
+                t.effects.contains(&Effect::DecideRefuse) || t.effects.contains(&Effect::AnnulPermit)
+            };
+            let of_a_decision = |from: &str| {
+                d.state(from).is_some_and(|state| state.is_final)
+                    && p.graph.edges().filter(|edge| edge.to == from).all(|e| decides(e.transition))
+            };
+            if one.from.len() != 1 || !one.from.iter().all(|from| of_a_decision(from)) {
+                fault(
+                    "is not of one decision".into(),
+                    "start it in the one final state that refusing or annulling leads to",
+                );
+            }
+            if !one.guards.contains(&Guard::NotComplained) {
+                fault("could be made for ever".into(), "add the guard `notComplained`");
+            }
+            if !one.guards.contains(&Guard::NoOtherOpenApplication) {
+                fault(
+                    "could open a second application of one person".into(),
+                    "add the guard `noOtherOpenApplication`",
+                );
+            }
+            let others = |t: &&Transition| t.to.as_deref() == Some(to) && t.line != one.line;
+            if d.transitions.iter().any(|t| others(&t)) || !d.answers_complaints(to) {
+                fault(
+                    format!("leads to \"{to}\", which is not where this complaint alone waits"),
+                    "give it a state of its own, from which `rejectComplaint` leads back",
+                );
+            }
+            continue;
+        }
+        let told = one.command.event();
+        if !one.effects.iter().any(|e| matches!(e, Effect::Notify(message) if message == told)) {
+            fault("does not tell the applicant".into(), "add the effect that notifies him");
+        }
+        for from in &one.from {
+            let ends = complained_of(d, from);
+            let decided = |end: &&str| {
+                p.graph.edges().filter(|edge| edge.to == *end && edge.from != *end).all(|edge| {
+                    one.four_eyes.contains(&edge.transition.command)
+                })
+            };
+            if ends == [from.as_str()] {
+                fault(format!("starts in \"{from}\", where no complaint waits"), "start it where one does");
+            } else if !ends.iter().all(|end| decided(&end)) {
+                fault(
+                    "could be given by the person who decided".into(),
+                    "add the command that is complained of to its `four_eyes`",
+                );
+            }
+            let back = ends.contains(&to);
+            if one.command == CommandName::RejectComplaint && !back {
+                fault(format!("leads to \"{to}\", and the decision stands"), "lead it back");
+            }
+            if one.command == CommandName::UpholdComplaint
+                && back
+                && !one.guards.contains(&Guard::PermitOver)
+            {
+                fault("changes nothing".into(), "add the guard `permitOver`, or lead it elsewhere");
+            }
+        }
+        let restores = one.command == CommandName::UpholdComplaint
+            && !one.guards.contains(&Guard::PermitOver);
+        if restores {
+            for (message, remedy) in corrections::leads_back(p, one, standings) {
+                fault(message, &remedy);
+            }
+        }
+    }
+    for (line, message, remedy) in faults {
+        p.report(Rule::W15, line, message, remedy);
     }
 }

@@ -214,6 +214,8 @@ fn pass(
             | Effect::SurrenderPermit
             | Effect::SuspendPermit
             | Effect::ResumePermit
+            | Effect::RecordComplaint
+            | Effect::AnswerComplaint
             | Effect::Escalate
             | Effect::Notify(_)
             | Effect::OpenDuties

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Proof;
+use super::{Proof, after_life};
 use super::clock::{Standing, Standings};
 use super::graph::Edge;
 use crate::domain::actor::Party;
@@ -13,7 +13,7 @@ use crate::domain::workflow::definition::{
 use crate::domain::workflow::source::Rule;
 
 /// What is wrong, and what to do.
-type Fault = (String, String);
+pub(super) type Fault = (String, String);
 
 /// W13: a correction leads back only to where a path has been, by another person and with a trace.
 ///
@@ -123,13 +123,15 @@ fn missing_eyes(command: CommandName) -> Fault {
 }
 
 /// All that must hold of a correction that leads back.
-fn leads_back(p: &Proof<'_>, transition: &Transition, standings: &Standings<'_>) -> Vec<Fault> {
+pub(super) fn leads_back(p: &Proof<'_>, transition: &Transition, standings: &Standings<'_>) -> Vec<Fault> {
     let d = p.definition;
     let Some(to) = &transition.to else {
         return vec![fault("leads nowhere", "name in `to` the state before the command undone")];
     };
     let mut faults = Vec::new();
-    for from in &transition.from {
+    // Out of a complaint it leads as out of what is complained of.
+    let ends = transition.from.iter().flat_map(|from| after_life::complained_of(d, from));
+    for from in ends {
         let entering: Vec<&Edge<'_>> =
             p.graph.edges().filter(|edge| edge.to == from && edge.from != from).collect();
         let over = d.state(from).is_some_and(|state| state.is_final);

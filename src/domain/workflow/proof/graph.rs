@@ -1,5 +1,5 @@
-//! A definition as a graph: states are nodes, each transition an edge from each of its states. Corrections are left
-//! out: they lead back to where a path has been, and rule W13 proves that they do.
+//! A definition as a graph: states are nodes, each transition an edge from each of its states. Corrections
+//! and complaints are left out: they lead back to where a path has been, and rules W13 and W15 prove that they do.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -22,7 +22,7 @@ pub(super) struct Graph<'d> {
 
 impl<'d> Graph<'d> {
     pub(super) fn of(definition: &'d Definition) -> Self {
-        let steps = definition.transitions.iter().filter(|t| !t.command.is_correction());
+        let steps = definition.transitions.iter().filter(|t| !t.command.leaves_an_end());
         let edges = steps.flat_map(|transition| {
             transition.from.iter().map(move |from| Edge {
                 from,

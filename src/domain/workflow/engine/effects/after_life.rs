@@ -1,8 +1,10 @@
 //! What a permit's holder asks about it and what the office does: papers, data, surrender, suspension.
 
+use chrono::Days;
+
 use super::{Draft, Misfit, Rejection};
 use crate::domain::after_life::{
-    Asked, Blank, BlankNumber, BlankStatus, HolderRequest, Suspension,
+    Asked, Blank, BlankNumber, BlankStatus, Complaint, HolderRequest, Suspension, Verdict,
 };
 use crate::domain::application::Proposal;
 use crate::domain::event::Change;
@@ -10,7 +12,7 @@ use crate::domain::form::{Form, Person};
 use crate::domain::ground::Grounds;
 use crate::domain::permit::PermitStatus;
 use crate::domain::workflow::command::Command;
-use crate::domain::workflow::definition::CommandName;
+use crate::domain::workflow::definition::{CommandName, Guard};
 
 /// The sections of the form that stand on a permit and that its holder can ask to have changed.
 const CHANGEABLE: [&str; 3] = ["person", "passport", "occupation"];
@@ -140,6 +142,46 @@ impl Draft<'_, '_> {
             reason,
         };
         self.change(Change::PermitSuspended { suspension })
+    }
+
+    pub(super) fn record_complaint(&mut self) -> Result<(), Rejection> {
+        let Command::Complain { about, text } = self.command else {
+            return Err(missing("the command complains of nothing"));
+        };
+        let decided_at = self.after.decided_at();
+        let complaint = Complaint {
+            about: *about,
+            text: text.clone(),
+            at: self.event.at,
+            decided_at: decided_at.ok_or_else(|| missing("there is no decision"))?,
+            verdict: None,
+        };
+        self.change(Change::Complained { complaint })
+    }
+
+    pub(super) fn answer_complaint(&mut self) -> Result<(), Rejection> {
+        let (upheld, reason) = match self.command {
+            Command::UpholdComplaint { reason } => (true, reason),
+            Command::RejectComplaint { reason } => (false, reason),
+            _ => return Err(missing("the command answers no complaint")),
+        };
+        let (by, at, reason) = (self.person()?, self.event.at, reason.clone());
+        self.change(Change::ComplaintAnswered { verdict: Verdict { upheld, by, at, reason } })?;
+        // Of an annulment that does not count and that came too late to be taken back nothing is held against the holder: the
+        // permit ended with its days.
+        if self.transition.guards.contains(&Guard::PermitOver)
+            && let Some(permit) = &self.after.permit
+        {
+            let unpaid = permit.paid_through.filter(|paid| *paid < permit.ends_on);
+            let (status, last) = match unpaid {
+                Some(paid) => (PermitStatus::Lapsed, paid),
+                None => (PermitStatus::Expired, permit.ends_on),
+            };
+            let on = last + Days::new(1);
+            self.change(Change::PermitEnded { status, on })?;
+            self.change(Change::ProposalDropped)?;
+        }
+        Ok(())
     }
 
     pub(super) fn resume_permit(&mut self) -> Result<(), Rejection> {
