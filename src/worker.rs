@@ -40,9 +40,8 @@ use crate::storage::jobs::{self, JobRow};
 use crate::storage::{Conn, Db, accounts, applications, shares};
 use crate::telemetry::chain;
 
-/// The kinds of jobs that this version can run, but for [`ASK`].
-const KINDS: [&str; 8] = [
-    "timer",
+/// The kinds of jobs that share the worker's places.
+const KINDS: [&str; 7] = [
     "redate",
     "alert",
     "mail",
@@ -51,6 +50,13 @@ const KINDS: [&str; 8] = [
     "makePaper",
     "deleteDocuments",
 ];
+
+/// The kind of job that gives the timer's commands: many at once, and one such batch at a time, so that a midnight on
+/// which thousands of paid periods end keeps no mail waiting.
+const TIMER: &str = "timer";
+
+/// How many of the timer's commands are given at once. Their applications stay locked until all of them are written.
+const BATCH: i64 = 100;
 
 /// The kind of job that asks a register; it has places of its own.
 const ASK: &str = "askRegister";
@@ -99,6 +105,12 @@ pub enum Outcome {
 pub trait Handler: Send + Sync + 'static {
     /// Runs one attempt.
     fn run<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Outcome>;
+
+    /// Runs many jobs at once, where that is quicker; tells of each whether it is done. What is not is run by itself.
+    fn run_many<'a>(&'a self, jobs: &'a [Job]) -> BoxFuture<'a, Vec<bool>> {
+        let none = vec![false; jobs.len()];
+        async { none }.boxed()
+    }
 }
 
 /// A handler for each kind of job.
@@ -207,6 +219,8 @@ struct Running {
     common: JoinSet<()>,
     /// Questions to registers.
     asking: JoinSet<()>,
+    /// Commands of the timer: one batch.
+    timers: JoinSet<()>,
 }
 
 /// What an idle worker does now and then.
@@ -262,12 +276,14 @@ impl Worker {
                 () = &mut shutdown => break,
                 Some(_) = running.common.join_next() => {}
                 Some(_) = running.asking.join_next() => {}
+                Some(_) = running.timers.join_next() => {}
                 () = self.wake.0.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
         while running.common.join_next().await.is_some() {}
         while running.asking.join_next().await.is_some() {}
+        while running.timers.join_next().await.is_some() {}
     }
 
     /// Starts as much due work as there is room for, and says how long to wait before looking again.
@@ -285,9 +301,17 @@ impl Worker {
                 });
             }
         }
+        if running.timers.is_empty() {
+            let rows = self.claim_batch(&mut conn).await?;
+            if !rows.is_empty() {
+                let worker = self.clone();
+                running.timers.spawn(async move { worker.work_batch(&rows).await });
+            }
+        }
         self.fill_places(&mut conn, &mut running.asking).await?;
         // The end of a running job comes back here, so only an idle worker asks how long it may sleep.
-        if !running.common.is_empty() || !running.asking.is_empty() {
+        let busy = [&running.common, &running.asking, &running.timers];
+        if busy.iter().any(|set| !set.is_empty()) {
             return Ok(self.options.poll);
         }
         if chores.pruned_at.is_none_or(|at| now.signed_duration_since(at) >= PRUNE_EVERY) {
@@ -306,6 +330,62 @@ impl Worker {
         }
         let until = next.and_then(|at| (at - now).to_std().ok()).unwrap_or(self.options.poll);
         Ok(until.min(self.options.poll))
+    }
+
+    async fn claim_batch(&self, conn: &mut Conn) -> Result<Vec<JobRow>> {
+        let now = self.clock.now();
+        jobs::claim(conn, &[TIMER], &[], now, self.options.lease, BATCH).await
+    }
+
+    /// Gives a batch of the timer's commands that are due; gives how many there were. What [`run`](Self::run) does again
+    /// and again.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn batch(&self) -> Result<usize> {
+        let mut conn = self.db.conn().await?;
+        let rows = self.claim_batch(&mut conn).await?;
+        drop(conn);
+        self.work_batch(&rows).await;
+        Ok(rows.len())
+    }
+
+    /// Runs claimed jobs of the timer at once, and by themselves those that could not be; never fails, never panics.
+    async fn work_batch(&self, rows: &[JobRow]) {
+        let (mut known, mut tasks): (Vec<&JobRow>, Vec<Job>) = (Vec::new(), Vec::new());
+        let mut alone: Vec<&JobRow> = Vec::new();
+        for row in rows {
+            match row.job() {
+                // What has failed before is not let near the others.
+                Ok(job) if row.attempts == 1 => {
+                    known.push(row);
+                    tasks.push(job);
+                }
+                Ok(_) | Err(_) => alone.push(row),
+            }
+        }
+        let run = AssertUnwindSafe(self.handlers.timer.run_many(&tasks)).catch_unwind();
+        let run = tokio::time::timeout(self.options.time_limit, run).await;
+        let done = run.ok().and_then(std::result::Result::ok).unwrap_or_default();
+        let mut finished: Vec<&JobRow> = Vec::new();
+        for (place, row) in known.into_iter().enumerate() {
+            if done.get(place) == Some(&true) { finished.push(row) } else { alone.push(row) }
+        }
+        if !finished.is_empty() {
+            let ended = match self.db.conn().await {
+                Ok(mut conn) => jobs::finish_all(&mut conn, &finished, self.clock.now()).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
+                // The leases end by themselves; the commands find nothing due then.
+                tracing::warn!(error = %chain(&error), "cannot record the end of jobs");
+            }
+            tracing::debug!(jobs = finished.len(), "done at once");
+        }
+        alone.sort_by_key(|row| (row.run_at, row.id));
+        for row in alone {
+            self.work(row).await;
+        }
     }
 
     /// Starts as many due questions as their registers have places for.
@@ -424,9 +504,10 @@ impl Worker {
 }
 
 /// Gives the kinds of all jobs that this version can run.
-fn every_kind() -> [&'static str; KINDS.len() + 1] {
-    let mut kinds = [ASK; KINDS.len() + 1];
-    kinds[1..].copy_from_slice(&KINDS);
+fn every_kind() -> [&'static str; KINDS.len() + 2] {
+    let mut kinds = [ASK; KINDS.len() + 2];
+    kinds[1] = TIMER;
+    kinds[2..].copy_from_slice(&KINDS);
     kinds
 }
 

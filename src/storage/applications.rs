@@ -14,7 +14,7 @@ use chrono_tz::Tz;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{
-    BigInt, Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
+    Array, BigInt, Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
 };
 use diesel::{ExpressionMethods as _, OptionalExtension, QueryDsl as _, QueryResult, Queryable};
 use diesel_async::RunQueryDsl;
@@ -29,7 +29,7 @@ pub use self::queue::{
     Count, DeskCheck, DeskRow, Holder, Narrow, Place, PublicPermitRow, StatusRow, SummaryRow,
     count_queues, find_blank, find_by_birth_date, find_permit, find_status, list_of_applicant, list_queue,
 };
-pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply};
+pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply, apply_all};
 use super::rule_files::LATEST;
 use super::schema::{applications as a, idempotency_keys as k};
 use super::{Conn, hex, query_failed};
@@ -59,6 +59,8 @@ pub enum Key<'a> {
     Reference(&'a str),
     /// What a payment states.
     Payment(Stated<'a>),
+    /// One of these ids.
+    Any(&'a [Uuid]),
 }
 
 /// By what a payment finds the application that owes it.
@@ -102,6 +104,14 @@ pub struct Wants<'a> {
     pub staff: Option<Staff<'a>>,
     /// Look whether this account is an officer's of the application's unit, who may log in.
     pub officer: Option<Uuid>,
+}
+
+impl Wants<'_> {
+    /// Tells whether a decision needs more than the application itself.
+    #[must_use]
+    pub const fn needs_more(&self) -> bool {
+        self.charge_serial || self.permit_serial || self.other_open || self.twins.is_some()
+    }
 }
 
 /// Somebody of an office, as his token says. It lives ten minutes; what he is now, his account says.
@@ -204,6 +214,17 @@ pub async fn find(conn: &mut Conn, key: Key<'_>, wants: Wants<'_>) -> Result<Opt
         .optional()
         .map_err(|e| query_failed("applications::find", e))?;
     row.map(Row::decode).transpose()
+}
+
+/// Loads applications as [`find`] does, in one statement, in no order; what is not there is left out.
+///
+/// # Errors
+/// [`Error::Corrupt`] when a row does not decode.
+pub async fn find_all(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Loaded>> {
+    let query = Load { key: Key::Any(ids), wants: Wants::default() };
+    let rows: Vec<Row> =
+        query.load(conn).await.map_err(|e| query_failed("applications::find_all", e))?;
+    rows.into_iter().map(Row::decode).collect()
 }
 
 /// Finds the answer kept for an account's idempotency key, when there is no application to load it with.
@@ -495,6 +516,11 @@ impl QueryFragment<Pg> for Load<'_> {
             Key::Id(id) => {
                 out.push_sql("id = ");
                 out.push_bind_param::<SqlUuid, _>(id)?;
+            }
+            Key::Any(ids) => {
+                out.push_sql("id = ANY(");
+                out.push_bind_param::<Array<SqlUuid>, [Uuid]>(ids)?;
+                out.push_sql(")");
             }
             Key::Reference(reference) => {
                 out.push_sql("reference = ");

@@ -195,6 +195,28 @@ pub async fn bury(
     end(conn, job, "dead", Some(error), now).await
 }
 
+/// Records that claimed jobs are done, as [`finish`] does, in one statement.
+///
+/// # Errors
+/// [`Error::Internal`] when the database fails.
+pub async fn finish_all(
+    conn: &mut AsyncPgConnection,
+    rows: &[&JobRow],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    FinishAll {
+        ids: rows.iter().map(|row| row.id).collect(),
+        leases: rows.iter().map(|row| row.leased_until).collect(),
+        run_ats: rows.iter().map(|row| row.run_at).collect(),
+        attempts: rows.iter().map(|row| row.attempts).collect(),
+        now,
+    }
+    .execute(conn)
+    .await
+    .map(drop)
+    .map_err(failed("end jobs"))
+}
+
 async fn end(
     conn: &mut AsyncPgConnection,
     job: &JobRow,
@@ -372,6 +394,47 @@ impl QueryFragment<Pg> for Claim {
         out.push_sql(
             ", attempts = attempts + 1 FROM due WHERE jobs.id = due.id \
              RETURNING jobs.id, kind, key, payload, run_at, attempts, leased_until",
+        );
+        Ok(())
+    }
+}
+
+/// Ends many jobs in one statement; what was scheduled again while it ran only loses its lease.
+#[derive(QueryId)]
+struct FinishAll {
+    ids: Vec<i64>,
+    leases: Vec<DateTime<Utc>>,
+    run_ats: Vec<DateTime<Utc>>,
+    attempts: Vec<i32>,
+    now: DateTime<Utc>,
+}
+
+impl Query for FinishAll {
+    type SqlType = ();
+}
+
+impl<Conn> diesel::RunQueryDsl<Conn> for FinishAll {}
+
+impl QueryFragment<Pg> for FinishAll {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "UPDATE jobs SET leased_until = NULL, \
+             last_error = CASE WHEN jobs.run_at = m.run_at AND jobs.attempts = m.attempts THEN NULL ELSE last_error END, \
+             outcome = CASE WHEN jobs.run_at = m.run_at AND jobs.attempts = m.attempts THEN 'done' END, \
+             finished_at = CASE WHEN jobs.run_at = m.run_at AND jobs.attempts = m.attempts THEN ",
+        );
+        out.push_bind_param::<Timestamptz, _>(&self.now)?;
+        out.push_sql("::timestamptz END FROM unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.ids)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.leases)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Timestamptz>, _>(&self.run_ats)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Integer>, _>(&self.attempts)?;
+        out.push_sql(
+            ") AS m(id, leased_until, run_at, attempts) \
+             WHERE jobs.id = m.id AND jobs.leased_until = m.leased_until AND jobs.finished_at IS NULL",
         );
         Ok(())
     }

@@ -30,6 +30,12 @@ pub trait TimerDoor: Send + Sync + 'static {
         application: Uuid,
         command: CommandName,
     ) -> BoxFuture<'_, Result<Option<DateTime<Utc>>>>;
+
+    /// Gives many commands at once; tells of each whether it was given.
+    ///
+    /// # Errors
+    /// Those of the database; none was then given.
+    fn deadlines<'a>(&'a self, due: &'a [(Uuid, CommandName)]) -> BoxFuture<'a, Result<Vec<bool>>>;
 }
 
 impl TimerDoor for Casework {
@@ -39,6 +45,10 @@ impl TimerDoor for Casework {
         command: CommandName,
     ) -> BoxFuture<'_, Result<Option<DateTime<Utc>>>> {
         Casework::deadline(self, application, command).boxed()
+    }
+
+    fn deadlines<'a>(&'a self, due: &'a [(Uuid, CommandName)]) -> BoxFuture<'a, Result<Vec<bool>>> {
+        Casework::deadlines(self, due).boxed()
     }
 }
 
@@ -67,6 +77,30 @@ impl TimerHandler {
 }
 
 impl Handler for TimerHandler {
+    fn run_many<'a>(&'a self, jobs: &'a [Job]) -> BoxFuture<'a, Vec<bool>> {
+        async move {
+            let timers = jobs.iter().enumerate().filter_map(|(place, job)| match job {
+                Job::Timer { application, command } => Some((place, (*application, *command))),
+                _ => None,
+            });
+            let (places, due): (Vec<usize>, Vec<_>) = timers.unzip();
+            let mut done = vec![false; jobs.len()];
+            match self.door.deadlines(&due).await {
+                Ok(given) => {
+                    for (place, given) in places.into_iter().zip(given) {
+                        done[place] = given;
+                    }
+                }
+                // Each is looked at by itself: the one that it fails for stops no other.
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "cannot give many commands at once");
+                }
+            }
+            done
+        }
+        .boxed()
+    }
+
     fn run<'a>(&'a self, task: &'a Task) -> BoxFuture<'a, Outcome> {
         async move {
             let Job::Timer { application, command } = task.job else {
@@ -118,6 +152,18 @@ mod tests {
             });
             async { answer }.boxed()
         }
+
+        fn deadlines<'a>(
+            &'a self,
+            due: &'a [(Uuid, CommandName)],
+        ) -> BoxFuture<'a, Result<Vec<bool>>> {
+            let given = if self.0.lock().unwrap().is_empty() {
+                Ok(vec![true; due.len()])
+            } else {
+                Err(Error::bug("the database is away"))
+            };
+            async { given }.boxed()
+        }
     }
 
     async fn run(answers: &[ErrorCode]) -> Outcome {
@@ -145,6 +191,15 @@ mod tests {
         assert_eq!(run_until(&[], later).await, Outcome::Later(later.unwrap()));
         let stale = ErrorCode::StaleVersion;
         assert_eq!(run_until(&[stale], later).await, Outcome::Later(later.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn many_that_cannot_be_given_at_once_are_left_to_be_given_by_themselves() {
+        let job = || Job::Timer { application: Uuid::nil(), command: CommandName::Lapse };
+        for (fails, done) in [(vec![], true), (vec![ErrorCode::Internal], false)] {
+            let handler = TimerHandler::new(Arc::new(Door(Mutex::new(fails), None)));
+            assert_eq!(handler.run_many(&[job(), job()]).await, [done, done]);
+        }
     }
 
     #[tokio::test]

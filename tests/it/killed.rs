@@ -64,6 +64,7 @@ fn serve(app: &TestApp) -> Served {
         .env("PROPUSK_LOG_KEY", log_key())
         .env("PROPUSK_PERMIT_KEY", permit_key())
         .env("PROPUSK_LOG_DIRECTORY", place("log"))
+        .env("PROPUSK_LOG", "warn")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

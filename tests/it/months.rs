@@ -8,7 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use propusk::clock::FixedClock;
-use propusk::domain::permit::add_months;
+use propusk::domain::fee::Uin;
+use propusk::domain::permit::{PermitNumber, add_months};
+use propusk::domain::reference::Reference;
 use propusk::domain::workflow::embedded::FILES;
 use serde_json::{Value, json};
 
@@ -266,5 +268,160 @@ async fn months_are_paid_while_an_annulment_is_proposed_and_billed_anew_when_a_c
     assert_ne!(app.owed(&case.id).await["uin"], bill["uin"]);
     assert_eq!(app.pay_month(&case, IN_2027).await, "booked");
     assert_eq!(app.paid_through(&case).await.to_string(), "2027-11-30");
+    app.agreed(&case.id).await;
+}
+
+impl TestApp {
+    /// Copies a case into a unit, with its permit, its open bill and its timers; the copies have no history but what happens
+    /// to them from now on.
+    async fn copies(&self, case: &Case, unit: &str, count: u64) -> Vec<Case> {
+        let sql = self.sql().await;
+        let mut copies = Vec::new();
+        let (mut ids, mut references, mut numbers, mut uins) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for number in 1..=count {
+            let serial = 100_000 + 1_000 * u64::from(unit == "78") + number;
+            let id = uuid::Uuid::from_u128(
+                0x0199_0000_0000_7000_8000_0000_0100_0000 + u128::from(serial),
+            );
+            let reference = Reference::from_random(serial.to_be_bytes()).to_string();
+            numbers.push(PermitNumber::compose(unit, serial).to_string());
+            uins.push(Uin::compose("188", serial).to_string());
+            ids.push(id.to_string());
+            references.push(reference.clone());
+            copies.push(Case { id: id.to_string(), reference, applicant: case.applicant });
+        }
+        // A statement with parameters makes no table: the names are kept first.
+        sql.batch_execute(
+            "CREATE TEMP TABLE named (id uuid, reference text, number text, uin text)",
+        )
+        .await
+        .unwrap();
+        let keep = "INSERT INTO named SELECT n.id::uuid, n.reference, n.number, n.uin \
+                    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS n(id, reference, number, uin)";
+        sql.execute(keep, &[&ids, &references, &numbers, &uins]).await.unwrap();
+        let template = &case.id;
+        for (table, key, others) in [
+            (
+                "applications",
+                "id",
+                "'id', n.id, 'reference', n.reference, 'unit_code', '{unit}', 'person_key', t.person_key || n.number",
+            ),
+            ("permits", "application_id", "'application_id', n.id, 'number', n.number"),
+            (
+                "charges",
+                "status = 'open' AND t.application_id",
+                "'application_id', n.id, 'id', gen_random_uuid(), 'uin', n.uin",
+            ),
+        ] {
+            let columns = format!(
+                "SELECT string_agg(column_name, ', '), string_agg('r.' || column_name, ', ') \
+                 FROM information_schema.columns WHERE table_name = '{table}' AND is_generated = 'NEVER'"
+            );
+            let columns = sql.query_one(&columns, &[]).await.unwrap();
+            let (names, values): (String, String) = (columns.get(0), columns.get(1));
+            let others = others.replace("{unit}", unit);
+            let copy = format!(
+                "INSERT INTO {table} ({names}) SELECT {values} FROM {table} t, named n, \
+                 jsonb_populate_record(t, jsonb_build_object({others})) r WHERE t.{key} = '{template}'"
+            );
+            sql.batch_execute(&copy).await.unwrap();
+        }
+        let copy = format!(
+            "INSERT INTO jobs (kind, key, payload, run_at, created_at) SELECT j.kind, \
+               replace(j.key, '{template}', n.id::text), j.payload || jsonb_build_object('application', n.id), \
+               j.run_at - CASE WHEN '{unit}' = '78' THEN interval '7 hours' ELSE interval '0' END, j.created_at \
+               FROM jobs j, named n \
+               WHERE j.kind = 'timer' AND j.finished_at IS NULL AND j.payload ->> 'application' = '{template}'"
+        );
+        sql.batch_execute(&copy).await.unwrap();
+        copies
+    }
+
+    /// Has two workers give what the timer has to, side by side, until nothing is due.
+    async fn midnight(&self) -> usize {
+        let work = async || {
+            let worker = propusk::app::worker(&self.app).unwrap();
+            let mut all = 0;
+            loop {
+                match worker.batch().await.unwrap() {
+                    0 => return all,
+                    some => all += some,
+                }
+            }
+        };
+        let (one, other) = tokio::join!(work(), work());
+        assert!(one > 0 && other > 0, "the two share the work: {one} and {other}");
+        one + other
+    }
+
+    async fn count(&self, query: &str) -> i64 {
+        self.sql().await.query_one(query, &[]).await.unwrap().get(0)
+    }
+}
+
+#[actix_web::test]
+async fn at_its_own_midnight_a_unit_s_many_unpaid_permits_lapse_in_batches_and_no_payment_is_lost()
+{
+    let app = TestApp::spawn().await;
+    app.sql()
+        .await
+        .execute("UPDATE units SET time_zone = 'Asia/Vladivostok' WHERE code = '78'", &[])
+        .await
+        .unwrap();
+    let case = app.in_force(MIGRANT).await;
+    app.drain().await;
+    let through = app.paid_through(&case).await;
+    let moscow = app.copies(&case, "77", 230).await;
+    let east = app.copies(&case, "78", 220).await;
+    let timers = "UPDATE jobs SET finished_at = now(), outcome = 'done' WHERE payload ->> 'command' LIKE 'remind%'";
+    app.sql().await.execute(timers, &[]).await.unwrap();
+
+    // A payment moves the end to the midnight of its own unit.
+    assert_eq!(
+        app.pay_month(&east[0], app.owed(&east[0].id).await["amount"]["kopecks"].as_i64().unwrap())
+            .await,
+        "booked"
+    );
+    let lapse = format!(
+        "SELECT extract(epoch FROM run_at)::bigint FROM jobs WHERE key LIKE '%{}%' AND payload ->> 'command' = 'lapse'",
+        east[0].id
+    );
+    let midnight: DateTime<Utc> = "2026-05-02T14:00:00Z".parse().unwrap();
+    assert_eq!(app.count(&lapse).await, midnight.timestamp());
+
+    // 17 o'clock in Moscow is midnight in Vladivostok.
+    app.go_to(through, 16);
+    assert_eq!(propusk::app::worker(&app.app).unwrap().batch().await.unwrap(), 0);
+    app.go_to(through, 17);
+    assert_eq!(app.midnight().await, 219);
+    let lapsed = "SELECT count(*) FROM applications WHERE state = 'lapsed' AND unit_code =";
+    assert_eq!(app.count(&format!("{lapsed} '78'")).await, 219);
+    assert_eq!(app.count(&format!("{lapsed} '77'")).await, 0);
+    assert_eq!(app.state(&east[0].id).await, "inForce");
+
+    // Paid in the last minute and told of at midnight: before the timer comes, while it does, and after it came.
+    app.go_to(through + Days::new(1), 0);
+    let month = app.owed(&case.id).await["amount"]["kopecks"].as_i64().unwrap();
+    let in_time = app.now() - TimeDelta::minutes(1);
+    let bills = [&moscow[0], &moscow[1], &moscow[229]].map(|one| app.owed(&one.id));
+    let bills: Vec<Value> = futures_util::future::join_all(bills).await;
+    assert_eq!(app.pay_bill(&bills[0], month, in_time).await, "booked");
+    let (_, meanwhile) = tokio::join!(app.midnight(), app.pay_bill(&bills[1], month, in_time));
+    let state = app.state(&moscow[1].id).await;
+    assert!(
+        [("booked", "inForce"), ("waiting", "lapsed")]
+            .contains(&(meanwhile.as_str(), state.as_str())),
+        "{meanwhile}, {state}"
+    );
+    assert_eq!(app.pay_bill(&bills[2], month, in_time).await, "waiting");
+    let kept = i64::from(meanwhile == "booked") + 1;
+    assert_eq!(app.count(&format!("{lapsed} '77'")).await, 231 - kept);
+    let events =
+        "SELECT count(*) - count(DISTINCT application_id) FROM events WHERE kind = 'lapsed'";
+    assert_eq!(app.count(events).await, 0, "each once");
+    assert_eq!(app.count("SELECT count(*) FROM events WHERE kind = 'lapsed'").await, 450 - kept);
+    let due = "SELECT count(*) FROM jobs WHERE kind = 'timer' AND finished_at IS NULL AND leased_until IS NOT NULL";
+    assert_eq!(app.count(due).await, 0);
     app.agreed(&case.id).await;
 }

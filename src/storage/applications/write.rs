@@ -9,7 +9,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::sql_types::{
     Array, BigInt, Binary, Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid,
 };
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection as _, AsyncPgConnection, RunQueryDsl};
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -131,6 +131,24 @@ pub async fn apply(conn: &mut Conn, write: &Write<'_>) -> Result<Applied> {
         }
         Err(error) => Err(query_failed("applications::apply", error)),
     }
+}
+
+/// Writes many decisions, each about another application, in one transaction: those that are still as they were decided
+/// on. Tells of each whether it is written.
+///
+/// # Errors
+/// [`Error::Internal`] when the database refuses one of them; none is then written.
+pub async fn apply_all(conn: &mut AsyncPgConnection, writes: &[Write<'_>]) -> Result<Vec<bool>> {
+    let statements = writes.iter().map(Statement::new).collect::<Result<Vec<_>>>()?;
+    let work = async |conn: &mut AsyncPgConnection| -> Result<Vec<bool>, DieselError> {
+        let mut written = Vec::with_capacity(statements.len());
+        for statement in statements {
+            let (count,): (i64,) = statement.get_result(conn).await?;
+            written.push(count == 1);
+        }
+        Ok(written)
+    };
+    conn.transaction(work).await.map_err(|e| query_failed("applications::apply_all", e))
 }
 
 /// The values of one write, ready to bind; absent parts leave their text out.
