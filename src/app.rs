@@ -5,7 +5,7 @@
 
 use std::net::TcpListener;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +46,7 @@ use crate::worker::papers::{PapersHandler, Press};
 use crate::worker::redate::RedateHandler;
 use crate::worker::registers::RegisterHandler;
 use crate::worker::retention::Retention;
+use crate::worker::statements::Statements;
 use crate::worker::timer::TimerHandler;
 use crate::worker::{Handlers, Wake, Worker, WorkerOptions};
 
@@ -73,6 +74,8 @@ pub struct Parts {
     pub cors_origins: Vec<String>,
     /// How the world reaches us, without a slash at the end.
     pub public_url: String,
+    /// Where the provider's statements are put.
+    pub statements_directory: Option<PathBuf>,
     /// The one door to applications.
     pub casework: Casework,
     /// The bytes of documents.
@@ -147,7 +150,9 @@ impl App {
             }),
         );
         let registers = Registers::new(&config.registers, &config.public_url);
-        let casework = casework.with_registers(registers.names());
+        let casework = casework
+            .with_registers(registers.names())
+            .with_payment_page(config.payment_page.clone());
         let reception = Reception::new(db.clone(), Arc::clone(&clock), casework.clone());
         let mut metrics = Metrics::default();
         registers.metrics().register(metrics.registry());
@@ -188,6 +193,7 @@ impl App {
             trusted_proxies: config.trusted_proxies.clone(),
             cors_origins: config.cors_origins.clone(),
             public_url: config.public_url.clone(),
+            statements_directory: config.statements_directory.clone(),
             casework,
             blobs: BlobStore::open(&config.documents_directory)?,
             payment_webhook_secrets: config
@@ -355,7 +361,11 @@ pub fn worker(app: &App) -> Result<Worker> {
         app.wake.clone(),
         WorkerOptions::default(),
     )
-    .with_retention(retention))
+    .with_retention(retention)
+    .with_statements(app.statements_directory.clone().map(|folder| {
+        let (db, clock) = (app.db.clone(), Arc::clone(&app.clock));
+        Statements::new(db, clock, app.casework.clone(), folder)
+    })))
 }
 
 /// Serves and works until `until` is ready or the process is told to stop; then finishes what runs.

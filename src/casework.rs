@@ -32,6 +32,7 @@ use crate::domain::actor::{Actor, Party};
 use crate::domain::application::{Application, Document};
 use crate::domain::checks::Outcome;
 use crate::domain::event::Event;
+use crate::domain::fee::page::PaymentPage;
 use crate::domain::form::Form;
 use crate::domain::queue::{Queue, Work};
 use crate::domain::reference::Reference;
@@ -93,6 +94,8 @@ pub struct Seen<'a> {
     pub now: chrono::DateTime<chrono::Utc>,
     /// The kind of office work that it waits for.
     pub work: Option<Work>,
+    /// The page on which a charge is paid at once.
+    pub payment_page: Option<&'a PaymentPage>,
     /// How many more urgent ones colleagues hold, where this one was just given out by a queue.
     pub held_ahead: Option<i64>,
 }
@@ -173,6 +176,7 @@ pub struct Casework {
     clock: SharedClock,
     lease: TimeDelta,
     registers: Arc<BTreeSet<String>>,
+    payment_page: Option<Arc<PaymentPage>>,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -198,7 +202,7 @@ impl Casework {
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
         let rules = InForce::new(rules);
-        Self { db, rules, clock, lease, registers: Arc::default(), wake }
+        Self { db, rules, clock, lease, registers: Arc::default(), payment_page: None, wake }
     }
 
     /// Names the registers that answer by themselves; the others' checks are an officer's work.
@@ -206,6 +210,19 @@ impl Casework {
     pub fn with_registers(mut self, registers: BTreeSet<String>) -> Self {
         self.registers = Arc::new(registers);
         self
+    }
+
+    /// Names the page on which a charge is paid at once.
+    #[must_use]
+    pub fn with_payment_page(mut self, page: Option<PaymentPage>) -> Self {
+        self.payment_page = page.map(Arc::new);
+        self
+    }
+
+    /// Gives the page on which a charge is paid at once.
+    #[must_use]
+    pub fn payment_page(&self) -> Option<&PaymentPage> {
+        self.payment_page.as_deref()
     }
 
     /// Gives the rules as this process knows them. For what depends on the calendar, ask for those of a
@@ -271,7 +288,7 @@ impl Casework {
             Opening { id: self.clock.id_at(now), reference: Reference::from_random(random), form };
         let context = self.context(&known.rules, definition, &unit, now, None);
         let step = engine::open(opening, &ask.actor, &context).map_err(refusal)?;
-        let answer = Self::answer(ask, 201, &step, &context, None, render)?;
+        let answer = self.answer(ask, 201, &step, &context, None, render)?;
         match self.write(&mut conn, known.number, &step, None, ask, &answer).await? {
             Applied::Written => Ok(answer),
             Applied::KeyUsed => self.replay_kept(ask).await,
@@ -599,7 +616,8 @@ impl Casework {
         let definition = definition(&known.rules, &loaded.application)?;
         let now = self.clock.now();
         let context = self.context(&known.rules, definition, &loaded.unit, now, Some(&loaded));
-        show(&seen(&loaded.application, actor, &context, loaded.holder.as_deref()))
+        let holder = loaded.holder.as_deref();
+        show(&seen(&loaded.application, actor, &context, holder, self.payment_page()))
     }
 
     /// Lets the timer give a command whose deadline may have passed; gives the instant from which it may, when that is
@@ -817,7 +835,8 @@ impl Casework {
             let step = decide(&loaded.application, &context)
                 .map_err(refusal)
                 .map_err(|error| name_holder(error, loaded.holder.as_deref()))?;
-            let answer = Self::answer(ask, 200, &step, &context, loaded.holder.as_deref(), render)?;
+            let answer =
+                self.answer(ask, 200, &step, &context, loaded.holder.as_deref(), render)?;
             let paid = payment.clone();
             match self.write(&mut conn, known.number, &step, paid, ask, &answer).await? {
                 Applied::Written => return Ok(answer),
@@ -872,6 +891,7 @@ impl Casework {
     }
 
     fn answer(
+        &self,
         ask: &Ask,
         status: u16,
         step: &Step,
@@ -879,7 +899,7 @@ impl Casework {
         holder: Option<&str>,
         render: Render<'_>,
     ) -> Result<Answer> {
-        let body = render(&seen(&step.after, &ask.actor, context, holder))?;
+        let body = render(&seen(&step.after, &ask.actor, context, holder, self.payment_page()))?;
         Ok(Answer {
             status,
             etag: Some(etag(step.after.version)),
@@ -1011,6 +1031,7 @@ fn seen<'a>(
     actor: &Actor,
     context: &Context<'a>,
     holder: Option<&'a str>,
+    payment_page: Option<&'a PaymentPage>,
 ) -> Seen<'a> {
     Seen {
         application,
@@ -1022,6 +1043,7 @@ fn seen<'a>(
         today: context.today(),
         now: context.now,
         work: Work::of(application, context),
+        payment_page,
         held_ahead: None,
     }
 }

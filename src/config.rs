@@ -17,6 +17,7 @@ use self::source::Reader;
 pub use self::source::{ConfigErrors, Problem, SETTINGS, Setting, Source};
 pub use self::values::{LogFormat, Network, Secret};
 use crate::audit::witness::client::Witness;
+use crate::domain::fee::page::PaymentPage;
 use crate::registers::Register;
 
 /// Marks the secrets that the demo makes for itself: the first bytes of its webhook secret, and a line before
@@ -52,6 +53,10 @@ pub struct Config {
     pub permit_keys: Secret<String>,
     /// Definitions to use in place of the ones in the binary.
     pub workflows_directory: Option<PathBuf>,
+    /// Where a charge is paid at once.
+    pub payment_page: Option<PaymentPage>,
+    /// Where the provider's statements are put.
+    pub statements_directory: Option<PathBuf>,
     /// Networks whose `Forwarded` and `X-Forwarded-For` are believed.
     pub trusted_proxies: Vec<Network>,
     /// Origins whose pages may call us.
@@ -198,6 +203,8 @@ impl Config {
             },
             permit_keys: Secret::new(demo.permit_key),
             workflows_directory: None,
+            payment_page: None,
+            statements_directory: None,
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             claim_minutes: CLAIM_MINUTES,
@@ -262,6 +269,8 @@ struct Draft {
     log_directory: Option<PathBuf>,
     log_witnesses: Vec<Witness>,
     workflows_directory: Option<PathBuf>,
+    payment_page: Option<PaymentPage>,
+    statements_directory: Option<PathBuf>,
     trusted_proxies: Vec<Network>,
     cors_origins: Vec<String>,
     claim_minutes: u32,
@@ -302,6 +311,8 @@ impl Draft {
             log_directory: from.one("log_directory", values::directory),
             log_witnesses: from.many("log_witnesses", values::witness),
             workflows_directory: from.one("workflows_directory", values::directory),
+            payment_page: from.one("payment_page_url", values::payment_page),
+            statements_directory: from.one("statements_directory", values::directory),
             trusted_proxies: from.many("trusted_proxies", values::network),
             cors_origins: from.many("cors_origins", values::origin),
             claim_minutes: from
@@ -413,6 +424,8 @@ impl Draft {
             },
             permit_keys: Secret::new(permit_keys?),
             workflows_directory: self.workflows_directory,
+            payment_page: self.payment_page,
+            statements_directory: self.statements_directory,
             trusted_proxies: self.trusted_proxies,
             cors_origins: self.cors_origins,
             claim_minutes: self.claim_minutes,

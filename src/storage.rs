@@ -23,6 +23,7 @@ pub mod rule_files;
 pub mod schema;
 pub mod search;
 pub mod shares;
+pub mod statements;
 pub mod workload;
 
 use std::sync::Arc;

@@ -16,6 +16,7 @@ mod places;
 pub mod redate;
 pub mod registers;
 pub mod retention;
+pub mod statements;
 pub mod timer;
 
 use std::any::Any;
@@ -33,6 +34,7 @@ use tokio::task::JoinSet;
 use self::patience::Patience;
 use self::places::{PLACES, Places};
 use self::retention::{Retention, Rounds};
+use self::statements::Statements;
 use crate::clock::SharedClock;
 use crate::domain::event::Job;
 use crate::error::Result;
@@ -210,6 +212,7 @@ pub struct Worker {
     wake: Wake,
     places: Places,
     retention: Option<Arc<Retention>>,
+    statements: Option<Arc<Statements>>,
 }
 
 /// What a worker is at.
@@ -227,6 +230,7 @@ struct Running {
 #[derive(Default)]
 struct Chores {
     pruned_at: Option<DateTime<Utc>>,
+    statements_at: Option<DateTime<Utc>>,
     rounds: Rounds,
 }
 
@@ -240,13 +244,29 @@ impl Worker {
         wake: Wake,
         options: WorkerOptions,
     ) -> Self {
-        Self { db, clock, handlers, options, wake, places: Places::default(), retention: None }
+        Self {
+            db,
+            clock,
+            handlers,
+            options,
+            wake,
+            places: Places::default(),
+            retention: None,
+            statements: None,
+        }
     }
 
     /// Has the worker erase what has outlived its term, too.
     #[must_use]
     pub fn with_retention(mut self, retention: Retention) -> Self {
         self.retention = Some(Arc::new(retention));
+        self
+    }
+
+    /// Has the worker compare the provider's statements, too.
+    #[must_use]
+    pub fn with_statements(mut self, statements: Option<Statements>) -> Self {
+        self.statements = statements.map(Arc::new);
         self
     }
 
@@ -323,6 +343,9 @@ impl Worker {
         }
         let next = jobs::next_run_at(&mut conn, &every_kind()).await?;
         drop(conn);
+        if let Some(statements) = &self.statements {
+            statements.go_on(&mut chores.statements_at).await;
+        }
         if let Some(retention) = &self.retention
             && retention.go_on(&mut chores.rounds).await
         {

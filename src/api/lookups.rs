@@ -728,7 +728,7 @@ pub async fn show_status_details(
         charges: application
             .charges
             .iter()
-            .map(|charge| ChargeView::of(charge, definition, language))
+            .map(|charge| ChargeView::of(charge, definition, app.casework.payment_page(), language))
             .collect(),
         decision: application.decision.as_ref().map(|decision| match decision {
             Decision::Granted { .. } => "granted",

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 
 use crate::audit::sequencer::Status;
 use crate::error::{Error, Result};
-use crate::storage::{Db, applications, health, payments, queues};
+use crate::storage::{Db, applications, health, payments, queues, statements};
 use crate::telemetry::chain;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -37,6 +37,11 @@ struct QueueLabels {
     queue: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatementLabels {
+    outcome: String,
+}
+
 /// How much waits in the queues of all units: the figures of the latest count.
 #[derive(Default)]
 struct QueueGauges {
@@ -49,6 +54,7 @@ struct QueueGauges {
 /// Money that was received and has not got to where it belongs: what an alarm looks at.
 #[derive(Default)]
 struct MoneyGauges {
+    statements: Family<StatementLabels, Gauge>,
     kopecks: Gauge,
     oldest: Gauge,
     stuck: Gauge,
@@ -80,6 +86,11 @@ impl QueueGauges {
             Gauge::clone(&self.money.oldest),
         );
         registry.register(
+            "statements",
+            "Files found among the provider's statements, by what came of them: alike, differs, refused, underWay",
+            Family::clone(&self.money.statements),
+        );
+        registry.register(
             "payments_not_moved_on",
             "Payments that wait though a bill that they quote is open: somebody paid, and nothing moved",
             Gauge::clone(&self.money.stuck),
@@ -104,6 +115,9 @@ impl QueueGauges {
         self.money.kopecks.set(money.kopecks);
         self.money.oldest.set(money.oldest.map_or(0, |at| at.timestamp()));
         self.money.stuck.set(money.quoting_open);
+        for (outcome, count) in statements::counts(&mut conn).await? {
+            self.money.statements.get_or_create(&StatementLabels { outcome }).set(count);
+        }
         // What a unit has removed is not counted on.
         self.waiting.clear();
         self.free.clear();

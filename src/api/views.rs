@@ -14,6 +14,7 @@ use crate::domain::checks::{Check, blocking, supported_grounds};
 use crate::domain::clock::Extension;
 use crate::domain::duty::{DutyDays, DutyStatus, Obligation};
 use crate::domain::event::{Act, BuiltIn, Change, Event};
+use crate::domain::fee::page::PaymentPage;
 use crate::domain::fee::payee::Requisites;
 use crate::domain::fee::{Charge, ChargeStatus, Money};
 use crate::domain::form::FieldChange;
@@ -267,6 +268,13 @@ pub struct ChargeView {
     /// by the payer's document or an officer.
     #[schema(minimum = 1, maximum = 5, example = 3)]
     pub acknowledgement: u8,
+    /// Where it can be paid at once, while something is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        max_length = 2000,
+        example = "https://pay.example/bill?uin=18800000000000000018&amount=420000"
+    )]
+    pub payment_page: Option<String>,
     /// To whom it is paid. Not changed by a later change of the office's bank details.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payee: Option<PayeeView>,
@@ -328,7 +336,12 @@ impl From<&Requisites> for PayeeView {
 impl ChargeView {
     /// Shows a charge with its title in a language.
     #[must_use]
-    pub fn of(charge: &Charge, definition: &Definition, language: &str) -> Self {
+    pub fn of(
+        charge: &Charge,
+        definition: &Definition,
+        page: Option<&PaymentPage>,
+        language: &str,
+    ) -> Self {
         let fee = definition.fee(&charge.fee);
         Self {
             id: charge.id,
@@ -347,6 +360,7 @@ impl ChargeView {
             position: fee.map_or(FeePosition::BeforeAcceptance, |fee| fee.position).name(),
             change_status: charge.change.number(),
             acknowledgement: charge.acknowledgement.number(),
+            payment_page: page.and_then(|page| page.link(charge)),
             payee: charge.requisites.as_deref().map(Into::into),
         }
     }
@@ -1271,7 +1285,7 @@ impl ApplicationView {
             charges: application
                 .charges
                 .iter()
-                .map(|charge| ChargeView::of(charge, definition, language))
+                .map(|charge| ChargeView::of(charge, definition, seen.payment_page, language))
                 .collect(),
             decision: application.decision.as_ref().map(|decision| match decision {
                 Decision::Granted { at, by, .. } => DecisionView {

@@ -40,7 +40,7 @@ const fn secret(
 }
 
 /// All settings. Lists are TOML arrays in the file and separated by commas in the environment.
-pub const SETTINGS: [Setting; 27] = [
+pub const SETTINGS: [Setting; 29] = [
     secret(
         "database_url",
         "DATABASE_URL",
@@ -149,6 +149,18 @@ pub const SETTINGS: [Setting; 27] = [
         "PROPUSK_LOG_WITNESSES",
         "none",
         "list of witnesses to ask for cosignatures, each its verifier key, a space, and its URL",
+    ),
+    setting(
+        "payment_page_url",
+        "PROPUSK_PAYMENT_PAGE_URL",
+        "not set",
+        "where a charge is paid at once, https://host/path?uin={uin}&amount={kopecks}; {roubles} is the amount with a point",
+    ),
+    setting(
+        "statements_directory",
+        "PROPUSK_STATEMENTS_DIRECTORY",
+        "not set",
+        "directory in which the provider's statements are put; each is compared with the ledger once, and what this lacks is taken",
     ),
     setting(
         "workflows_directory",

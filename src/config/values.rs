@@ -13,6 +13,7 @@ use lettre::{AsyncSmtpTransport, Tokio1Executor};
 use super::SETTINGS;
 use crate::audit::note::LogKeys;
 use crate::audit::witness::client::Witness;
+use crate::domain::fee::page::PaymentPage;
 use crate::permits::keys::PermitKeys;
 use crate::registers::{REGISTER_FORM, Register};
 use crate::webhook::{KEY_BYTES, Key};
@@ -126,6 +127,11 @@ pub(super) fn public_url(text: &str) -> Result<String, String> {
         ));
     }
     Ok(url.to_owned())
+}
+
+/// Reads the address of a payment page.
+pub(super) fn payment_page(text: &str) -> Result<PaymentPage, String> {
+    PaymentPage::parse(text)
 }
 
 pub(super) fn origin(text: &str) -> Result<String, String> {

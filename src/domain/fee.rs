@@ -7,6 +7,7 @@
 
 pub mod gost;
 pub mod ledger;
+pub mod page;
 pub mod payee;
 pub mod statement;
 mod uin;

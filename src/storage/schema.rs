@@ -242,6 +242,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    /// The provider's statements that were found in the folder.
+    statements (digest) {
+        digest -> Binary, name -> Text, taken_at -> Timestamptz, outcome -> Text, booked -> Integer,
+        waiting -> Integer, differences -> Integer, error -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(accounts -> units (unit_code));
 diesel::joinable!(sessions -> accounts (account_id));
 diesel::joinable!(refresh_tokens -> sessions (session_id));

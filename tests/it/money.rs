@@ -4,6 +4,7 @@ use std::net::TcpListener;
 
 use chrono::TimeDelta;
 use propusk::domain::fee::Uin;
+use propusk::domain::fee::page::PaymentPage;
 use propusk::domain::fee::statement::Statement;
 use propusk::provider_sim::{Mode, Options, Pay, Simulator};
 use propusk::webhook::Key;
@@ -574,4 +575,92 @@ async fn a_statement_finds_what_the_ledger_lacks_books_it_when_told_to_and_then_
     assert_eq!((found.differing.len(), found.missing_in_statement.len()), (1, 1));
     assert_eq!(found.missing_in_statement[0].provider_id, "provider:not told");
     assert_eq!(app.written().await, before, "what differs is nobody's to change but an officer's");
+}
+
+#[actix_web::test]
+async fn each_statement_in_the_folder_is_compared_once_and_what_is_none_stays_and_is_named() {
+    use propusk::worker::statements::Statements;
+    let folder = crate::support::db::test_dir("statements");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let app = TestApp::spawn().await;
+    let case = app.handed_in(MIGRANT).await;
+    let owed = app.owed(&case.id).await;
+    let due = owed["outstanding"]["kopecks"].as_i64().unwrap();
+    // The provider takes the money and tells nobody; the bank does.
+    let key = Key::new(WEBHOOK_KEY.to_vec());
+    let office = "http://127.0.0.1:1".to_owned();
+    let provider = Simulator::new(Options { key, office, clock: app.clock.clone() });
+    provider.play(Mode::Silent);
+    provider
+        .pay(Pay {
+            amount_kopecks: due,
+            uin: owed["uin"].as_str().map(str::to_owned),
+            ..Pay::default()
+        })
+        .await;
+    std::fs::write(folder.join("monday.xml"), provider.statement()).unwrap();
+    std::fs::write(folder.join("photo.xml"), "no statement").unwrap();
+    let looking = || {
+        let (db, clock) = (app.app.db.clone(), app.clock.clone());
+        Statements::new(db, clock, app.app.casework.clone(), folder.clone())
+    };
+    let (mut one, mut other) = (None, None);
+    let (first, second) = (looking(), looking());
+    tokio::join!(first.go_on(&mut one), second.go_on(&mut other));
+    assert_eq!(app.state(&case.id).await, "submitted", "booked as if it had been told of");
+    assert_eq!(sums(&app).await, (due, due, 0, 0, due));
+    let rows = async || {
+        let all = "SELECT name, outcome, booked, error FROM statements ORDER BY name";
+        let rows = app.sql().await.query(all, &[]).await.unwrap();
+        let shown = |row: &tokio_postgres::Row| {
+            let (name, outcome): (String, String) = (row.get(0), row.get(1));
+            (name, outcome, row.get::<_, i32>(2), row.get::<_, Option<String>>(3).is_some())
+        };
+        rows.iter().map(shown).collect::<Vec<_>>()
+    };
+    let found = [
+        ("monday.xml".to_owned(), "alike".to_owned(), 1, false),
+        ("photo.xml".to_owned(), "refused".to_owned(), 0, true),
+    ];
+    assert_eq!(rows().await, found);
+    assert!(folder.join("photo.xml").exists(), "nothing is removed");
+    // The same under another name, an hour later: it was compared.
+    std::fs::rename(folder.join("monday.xml"), folder.join("tuesday.xml")).unwrap();
+    let before = app.written().await;
+    app.advance(TimeDelta::hours(1));
+    first.go_on(&mut one).await;
+    assert_eq!((app.written().await, rows().await), (before, found.to_vec()));
+    let metrics = app.get("/metrics").send().await.expect(200).text();
+    for line in
+        ["propusk_statements{outcome=\"alike\"} 1", "propusk_statements{outcome=\"refused\"} 1"]
+    {
+        assert!(metrics.lines().any(|one| one == line), "{line}: {metrics}");
+    }
+}
+
+#[actix_web::test]
+async fn a_charge_says_where_it_is_paid_at_once_while_something_is_due() {
+    let page = "https://pay.example/bill?uin={uin}&amount={kopecks}&sum={roubles}";
+    let app = TestApp::spawn_with(|config| {
+        config.payment_page = Some(PaymentPage::parse(page).unwrap());
+    })
+    .await;
+    let case = app.handed_in(MIGRANT).await;
+    let owed = app.owed(&case.id).await;
+    let link = format!(
+        "https://pay.example/bill?uin={}&amount=420000&sum=4200.00",
+        owed["uin"].as_str().unwrap()
+    );
+    assert_eq!(owed["paymentPage"], json!(link));
+    let part = json!({ "id": "part", "uin": owed["uin"], "amountKopecks": 5, "paidAt": app.now() });
+    told(&app, part).await;
+    let rest = app.owed(&case.id).await["paymentPage"].as_str().unwrap().to_owned();
+    assert!(rest.ends_with("&amount=419995&sum=4199.95"), "{rest}");
+    let birth = json!({ "birthDate": crate::support::drive::BIRTH_DATE });
+    let path = format!("/v1/status/{}/details", case.reference);
+    let details = app.post(&path).json(birth).send().await.expect(200).json();
+    assert_eq!(details["charges"][0]["paymentPage"], json!(rest));
+    app.pay(&case.id).await;
+    assert_eq!(app.see(&case.id).await["charges"][0].get("paymentPage"), None);
 }

@@ -177,6 +177,7 @@ async fn the_service_has_these_rights_and_no_others() {
     rule_files: INSERT SELECT
     sessions: DELETE INSERT SELECT UPDATE
     shares: DELETE INSERT SELECT UPDATE
+    statements: INSERT SELECT UPDATE
     units: SELECT
     workflow_definitions: SELECT
     ");
