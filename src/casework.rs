@@ -957,6 +957,7 @@ impl Casework {
             registers: &self.registers,
             other_open: loaded.is_some_and(|loaded| loaded.other_open),
             twins: loaded.map_or(&[], |loaded| &loaded.twins),
+            reissued: loaded.and_then(|loaded| loaded.reissued.as_ref()),
             supplies: Supplies {
                 event: self.clock.id_at(now),
                 charge: self.clock.new_id(),

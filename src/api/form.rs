@@ -13,6 +13,7 @@ use crate::domain::form::{
     Contact, Contract, Employer, Entry, Form, Occupation, Passport, Person, SalaryPeriod,
 };
 use crate::domain::identity::{CountryCode, EmailAddress, Inn, Mrz, Okved, PassportNumber, Sex};
+use crate::domain::permit::PermitNumber;
 use crate::error::Violation;
 
 /// Sex as printed in the passport.
@@ -258,6 +259,11 @@ pub struct FormBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 12, example = 1)]
     pub prepaid_months: Option<u32>,
+    /// Of a re-issue: the number of the permit that the new one is to take the place of. The days after entry do not count
+    /// then; it must be handed in at the latest so many working days before the end as the track says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 13, example = "77-0000000016")]
+    pub reissues: Option<String>,
 }
 
 impl FormBody {
@@ -275,6 +281,7 @@ impl FormBody {
                 contract: None,
                 contact: None,
                 prepaid_months: None,
+                reissues: None,
             }
         )
     }
@@ -378,6 +385,9 @@ impl FormBody {
         let employer = self.employer.map(|one| one.find("/employer", &mut findings));
         let contract = self.contract.map(|one| one.parse(&mut findings));
         let contact = self.contact.map(|one| one.parse(&mut findings));
+        let reissues = self.reissues.and_then(|number| {
+            findings.take("/reissues", "invalid-permit-number", PermitNumber::parse(&number))
+        });
         if let (Some(Some(person)), Some(Some((passport, Some(mrz))))) = (&person, &passport) {
             agree(person, passport, mrz, &mut findings);
         }
@@ -393,6 +403,7 @@ impl FormBody {
             contract: contract.flatten(),
             contact: contact.flatten(),
             prepaid_months: self.prepaid_months,
+            reissues,
         })
     }
 }
@@ -605,6 +616,7 @@ impl From<&Form> for FormBody {
                 language: if one.language == "ru" { LanguageBody::Ru } else { LanguageBody::En },
             }),
             prepaid_months: form.prepaid_months,
+            reissues: form.reissues.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::fee::Money;
 pub use super::identity::Sex;
 use super::identity::{CountryCode, EmailAddress, Inn, Okved, PassportNumber};
+use super::permit::PermitNumber;
 
 /// The worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +164,9 @@ pub struct Form {
     pub contact: Option<Contact>,
     /// Months of a monthly fee to be paid at once, 1 to 12.
     pub prepaid_months: Option<u32>,
+    /// The permit that this one is to take the place of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reissues: Option<PermitNumber>,
 }
 
 /// Tells whether a part of the form is filled in.
@@ -255,6 +259,7 @@ impl Form {
             contract: other.contract.or(own.contract),
             contact: other.contact.or(own.contact),
             prepaid_months: other.prepaid_months.or(own.prepaid_months),
+            reissues: other.reissues.or(own.reissues),
         }
     }
 

@@ -47,7 +47,7 @@ use crate::domain::identity::PassportNumber;
 use crate::domain::permit::{Permit, PermitNumber, PermitStatus};
 use crate::domain::reference::Reference;
 use crate::domain::workflow::definition::Phase;
-use crate::domain::workflow::engine::Unit;
+use crate::domain::workflow::engine::{Reissued, Unit};
 use crate::error::{Error, Result};
 
 /// By what an application is found.
@@ -184,6 +184,8 @@ pub struct Loaded {
     pub permit_serial: Option<u64>,
     /// A serial number for a paper, if wanted.
     pub blank_serial: Option<u64>,
+    /// The permit that the form names to be re-issued, if there is one of that number.
+    pub reissued: Option<Reissued>,
     /// Whether the same person has another application under way, if wanted.
     pub other_open: bool,
     /// The applications of the same passport number or birth date, if wanted.
@@ -439,6 +441,13 @@ impl QueryFragment<Pg> for Load<'_> {
         out.push_sql(if self.wants.charge_serial { "nextval('charge_serials')" } else { "NULL" });
         out.push_sql(", 'permitSerial', ");
         out.push_sql(if self.wants.permit_serial { "nextval('permit_serials')" } else { "NULL" });
+        // Where no permit is named this looks for none.
+        out.push_sql(
+            ", 'reissued', (SELECT jsonb_build_object('application', o.id, 'applicant', o.applicant_id, \
+             'birthDate', o.birth_date, 'status', p.status, 'paidThrough', p.paid_through, \
+             'endsOn', p.ends_on) FROM permits p JOIN applications o ON o.id = p.application_id \
+             WHERE p.number = a.form ->> 'reissues')",
+        );
         out.push_sql(", 'blankSerial', ");
         out.push_sql(if self.wants.blank_serial { "nextval('blank_serials')" } else { "NULL" });
         if let Some((account, key)) = &self.wants.kept_answer {
@@ -595,6 +604,8 @@ struct Extras {
     charge_serial: Option<u64>,
     permit_serial: Option<u64>,
     blank_serial: Option<u64>,
+    #[serde(default)]
+    reissued: Option<Reissued>,
     #[serde(default)]
     kept_answer: Option<StoredAnswer>,
     #[serde(default)]
@@ -755,6 +766,7 @@ impl Row {
             charge_serial: extras.charge_serial,
             permit_serial: extras.permit_serial,
             blank_serial: extras.blank_serial,
+            reissued: extras.reissued,
             other_open: self.extras.1,
             twins: extras
                 .twins

@@ -342,6 +342,88 @@ async fn with_a_proposal_that_is_turned_down_the_suspension_falls() {
     app.agreed(&case.id).await;
 }
 
+// ── Re-issue ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+impl TestApp {
+    /// A draft of the same person that names a case's permit.
+    async fn reissue(&self, case: &Case) -> Case {
+        let seen = self.see(&case.id).await;
+        let mut form = seen["form"].clone();
+        form["reissues"] = seen["permit"]["number"].clone();
+        self.draft_with(case.applicant, "patent", form).await
+    }
+
+    /// From handed in to in force.
+    async fn bring_into_force(&self, case: &Case) {
+        self.pay(&case.id).await;
+        self.command(OFFICER, &case.id, give("accept")).await.expect(200);
+        self.clear(&case.id).await;
+        self.command(OTHER_OFFICER, &case.id, give("grant")).await.expect(200);
+        self.pay(&case.id).await;
+        self.command(OFFICER, &case.id, give("handOver")).await.expect(200);
+    }
+}
+
+#[actix_web::test]
+async fn a_re_issued_permit_takes_the_place_of_the_one_before_as_often_as_one_likes() {
+    let app = TestApp::spawn().await;
+    let mut old = app.in_force(MIGRANT).await;
+    for _ in 0..2 {
+        // The thirty days after entry are long over; they do not count.
+        app.advance(TimeDelta::days(29));
+        let new = app.reissue(&old).await;
+        app.command(MIGRANT, &new.id, give("submit")).await.expect(200);
+        let duty = app.owed(&new.id).await;
+        assert_eq!((&duty["fee"], &duty["amount"]["kopecks"]), (&json!("stateDuty"), &json!(420_000)));
+        assert_eq!(app.looked_up(&old, "").await["valid"], true, "until the new one is handed over");
+        app.bring_into_force(&new).await;
+        app.drain().await;
+        let seen = app.see(&old.id).await;
+        assert_eq!((&seen["state"], &seen["permit"]["status"]), (&json!("superseded"), &json!("superseded")));
+        let found = app.looked_up(&old, "").await;
+        assert_eq!((&found["valid"], &found["reason"]), (&json!(false), &json!("superseded")));
+        assert_eq!(app.listed(&old).await, Status::Invalid);
+        assert_eq!(app.looked_up(&new, "").await["valid"], true);
+        app.agreed(&old.id).await;
+        app.agreed(&new.id).await;
+        old = new;
+    }
+}
+
+#[actix_web::test]
+async fn what_cannot_be_re_issued_is_refused_by_name() {
+    let app = TestApp::spawn().await;
+    let blocked = async |case: &Case| {
+        let reply = app.command(case.applicant, &case.id, give("submit")).await;
+        assert_eq!(blocked_by(&reply), ["reissueInTime"]);
+        reply.problem("rule-refused")["blockedBy"][0]["detail"].as_str().unwrap().to_owned()
+    };
+    let own = app.in_force(MIGRANT).await;
+    let number = app.see(&own.id).await["permit"]["number"].clone();
+    // Somebody else's, and one that nobody has.
+    let mut form = app.form();
+    form["reissues"] = number.clone();
+    let stranger = app.draft_with(EMPLOYER, "patent", form.clone()).await;
+    assert!(blocked(&stranger).await.contains("You hold no permit"));
+    form["reissues"] = json!(PermitNumber::compose("77", 999_999).as_str());
+    let nobody = app.draft_with(MIGRANT, "patent", form).await;
+    assert!(blocked(&nobody).await.contains("You hold no permit"));
+    // Two at once.
+    let (one, other) = (app.reissue(&own).await, app.reissue(&own).await);
+    app.command(MIGRANT, &one.id, give("submit")).await.expect(200);
+    let reply = app.command(MIGRANT, &other.id, give("submit")).await;
+    assert_eq!(blocked_by(&reply), ["noOtherOpenApplication"]);
+    app.bring_into_force(&one).await;
+    app.drain().await;
+    assert!(blocked(&other).await.contains("not in force"));
+    // A number that can be none.
+    let mut form = app.form();
+    form["reissues"] = json!("77-0000000017");
+    let body = json!({ "track": "patent", "unit": "77", "form": form });
+    let reply = app.post("/v1/applications").by(MIGRANT).key("typo").json(body).send().await;
+    assert_eq!(misfits(&reply.expect(422)), ["/form/reissues invalid-permit-number"]);
+}
+
 // ── Complaints ───────────────────────────────────────────────────────────────────────────────────────────────
 
 fn complain() -> Value {

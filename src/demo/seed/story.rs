@@ -356,6 +356,7 @@ impl Teller<'_> {
                 language: if dice.percent(80) { "ru" } else { "en" }.to_owned(),
             }),
             prepaid_months: wanted("prepaidMonths").then_some(if own { 2 } else { months }),
+            reissues: None,
         })
     }
 

@@ -156,6 +156,13 @@ fn age(scene: &Scene<'_>) -> Found {
 }
 
 fn entry_window(scene: &Scene<'_>) -> Found {
+    // Who holds a permit that is to be re-issued entered long ago.
+    let reissues = |guard: &Guard| {
+        if let Guard::ReissueInTime(days) = guard { Some(*days) } else { None }
+    };
+    if scene.form.reissues.is_some() && number_of(scene.definition, reissues).is_some() {
+        return Found::CLEAR;
+    }
     let Some(entry) = &scene.form.entry else { return Found::nothing("The entry is") };
     let Some(days) = number_of(scene.definition, days) else { return Found::CLEAR };
     let last = entry.entered_on + Days::new(u64::from(days));

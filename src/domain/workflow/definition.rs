@@ -168,11 +168,13 @@ pub enum CommandName {
     RemindDuty,
     /// Marks that the last day of a duty has passed.
     DutyOverdue,
+    /// Ends a permit in whose place another was issued.
+    Supersede,
 }
 
 impl CommandName {
     /// Every command, for tables and tests.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::Submit,
         Self::Withdraw,
         Self::RefuseIntake,
@@ -224,6 +226,7 @@ impl CommandName {
         Self::ExcuseDuty,
         Self::RemindDuty,
         Self::DutyOverdue,
+        Self::Supersede,
     ];
 
     /// Gives the command's name as it stands in JSON, in definitions and in the database.
@@ -281,6 +284,7 @@ impl CommandName {
             Self::ExcuseDuty => "excuseDuty",
             Self::RemindDuty => "remindDuty",
             Self::DutyOverdue => "dutyOverdue",
+            Self::Supersede => "supersede",
         }
     }
 
@@ -339,6 +343,7 @@ impl CommandName {
             Self::ExcuseDuty => "dutyExcused",
             Self::RemindDuty => "dutyReminded",
             Self::DutyOverdue => "dutyFoundOverdue",
+            Self::Supersede => "superseded",
         }
     }
 
@@ -451,6 +456,11 @@ pub enum Guard {
     NotComplained,
     /// The permit's term, or the period that was paid, is over.
     PermitOver,
+    /// The permit that is to be re-issued is the applicant's, in force, and ends in so many working days or more; always, where
+    /// none is named.
+    ReissueInTime(u32),
+    /// The permit that is to be re-issued has not been so already; always, where none is named.
+    ReissueStands,
 }
 
 impl Guard {
@@ -489,6 +499,8 @@ impl Guard {
             Self::ChangeProven => "changeProven",
             Self::NotComplained => "notComplained",
             Self::PermitOver => "permitOver",
+            Self::ReissueInTime(_) => "reissueInTime",
+            Self::ReissueStands => "reissueStands",
         }
     }
 
@@ -596,6 +608,10 @@ pub enum Effect {
     SuspendPermit,
     /// Puts the suspended permit back into force; one that is in force stays so.
     ResumePermit,
+    /// Has the permit ended that the new one is issued in place of.
+    SupersedeReissued,
+    /// Ends the permit: superseded.
+    SupersedePermit,
     /// Records the holder's complaint.
     RecordComplaint,
     /// Records what became of the complaint.
@@ -664,6 +680,8 @@ impl Effect {
             Self::SurrenderPermit => "surrenderPermit",
             Self::SuspendPermit => "suspendPermit",
             Self::ResumePermit => "resumePermit",
+            Self::SupersedeReissued => "supersedeReissued",
+            Self::SupersedePermit => "supersedePermit",
             Self::RecordComplaint => "recordComplaint",
             Self::AnswerComplaint => "answerComplaint",
             Self::Escalate => "escalate",

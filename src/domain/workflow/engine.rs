@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -35,6 +35,7 @@ use crate::domain::checks::local::Twin;
 use crate::domain::duty::{DutyStatus, Obligation};
 use crate::domain::event::{Act, BuiltIn, Change, Event, Scheduled};
 use crate::domain::form::Form;
+use crate::domain::permit::PermitStatus;
 use crate::domain::queue::Work;
 use crate::domain::reference::Reference;
 use crate::domain::rules::Rulebook;
@@ -67,6 +68,24 @@ pub struct Supplies {
     pub blank_serial: Option<u64>,
 }
 
+/// A permit that is to be re-issued.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reissued {
+    /// Its application.
+    pub application: Uuid,
+    /// The account that opened that.
+    pub applicant: Uuid,
+    /// The holder's date of birth.
+    pub birth_date: Option<NaiveDate>,
+    /// How it stands.
+    pub status: PermitStatus,
+    /// The last day paid for.
+    pub paid_through: Option<NaiveDate>,
+    /// The last day of its term.
+    pub ends_on: NaiveDate,
+}
+
 /// Everything besides application, command and actor that a decision depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
@@ -86,6 +105,8 @@ pub struct Context<'a> {
     pub other_open: bool,
     /// The applications of the same passport number or birth date, for the commands that ask checks.
     pub twins: &'a [Twin],
+    /// The permit that the form names to be re-issued, if there is one of that number.
+    pub reissued: Option<&'a Reissued>,
     /// Ids and serial numbers.
     pub supplies: Supplies,
 }

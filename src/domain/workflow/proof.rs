@@ -93,6 +93,7 @@ pub fn check(
     duties::w14(&mut p, grounds);
     after_life::w15(&mut p, &standings);
     after_life::w09(&mut p);
+    after_life::reissues(&mut p);
     single_items(&mut p);
     p.finish()
 }
@@ -335,6 +336,7 @@ const fn essence(command: CommandName) -> Option<Effect> {
         CommandName::Correct => Effect::CorrectForm,
         CommandName::Lapse => Effect::LapsePermit,
         CommandName::Expire => Effect::ExpirePermit,
+        CommandName::Supersede => Effect::SupersedePermit,
         CommandName::Escalate => Effect::Escalate,
         CommandName::ReportDuty => Effect::ReportDuty,
         CommandName::ConfirmDuty => Effect::ConfirmDuty,
@@ -464,6 +466,8 @@ fn w01_contents(p: &mut Proof<'_>) {
                 | Guard::ClockStarted
                 | Guard::ClockNotStarted
                 | Guard::PermitLasts
+                | Guard::ReissueInTime(_)
+                | Guard::ReissueStands
                 | Guard::ChecksClear
                 | Guard::Extended
                 | Guard::NotExtended
@@ -626,7 +630,11 @@ fn w05(p: &mut Proof<'_>) {
             }
         }
     }
-    for transition in d.transitions.iter().filter(|t| t.actors.contains(&Party::Timer)) {
+    // What a re-issue ends, ends with it and with no deadline.
+    let timers = |t: &&Transition| {
+        t.actors.contains(&Party::Timer) && t.command != CommandName::Supersede
+    };
+    for transition in d.transitions.iter().filter(timers) {
         let name = transition.command.name();
         for from in &transition.from {
             let due = d.state(from).is_some_and(|state| {
@@ -961,6 +969,7 @@ const fn eligible(command: CommandName) -> &'static [Party] {
         | CommandName::Escalate
         | CommandName::Lapse
         | CommandName::Expire
+        | CommandName::Supersede
         | CommandName::RemindDuty
         | CommandName::DutyOverdue => &[Party::Timer],
         CommandName::RefuseIntake

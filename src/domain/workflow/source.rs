@@ -171,7 +171,7 @@ const CONSEQUENCES: [(&str, Consequence); 2] =
     [("refuse", Consequence::Refuse), ("ask", Consequence::Ask)];
 
 /// The names of every guard, for advice.
-const GUARDS: [&str; 31] = [
+const GUARDS: [&str; 33] = [
     "formComplete",
     "ageAtLeast",
     "citizenshipNotIn",
@@ -203,10 +203,12 @@ const GUARDS: [&str; 31] = [
     "changeProven",
     "notComplained",
     "permitOver",
+    "reissueInTime",
+    "reissueStands",
 ];
 
 /// The names of every effect, for advice.
-const EFFECTS: [&str; 50] = [
+const EFFECTS: [&str; 52] = [
     "startClock",
     "stopClock",
     "suspendClock",
@@ -246,6 +248,8 @@ const EFFECTS: [&str; 50] = [
     "surrenderPermit",
     "suspendPermit",
     "resumePermit",
+    "supersedeReissued",
+    "supersedePermit",
     "recordComplaint",
     "answerComplaint",
     "escalate",
@@ -951,6 +955,8 @@ fn guard<'t>(r: &mut Reading<'t>, value: &Value<'t>, names: &Names) -> Option<Gu
         ("changeProven", None) => Some(Guard::ChangeProven),
         ("notComplained", None) => Some(Guard::NotComplained),
         ("permitOver", None) => Some(Guard::PermitOver),
+        ("reissueInTime", Some(days)) => r.number(days, name).map(Guard::ReissueInTime),
+        ("reissueStands", None) => Some(Guard::ReissueStands),
         ("ageAtLeast", Some(years)) => r.number(years, name).map(Guard::AgeAtLeast),
         ("withinDaysOfEntryOrFined", Some(days)) => {
             r.number(days, name).map(Guard::WithinDaysOfEntryOrFined)
@@ -1077,6 +1083,8 @@ fn plain_effect(name: &str) -> Option<Effect> {
         "surrenderPermit" => Effect::SurrenderPermit,
         "suspendPermit" => Effect::SuspendPermit,
         "resumePermit" => Effect::ResumePermit,
+        "supersedeReissued" => Effect::SupersedeReissued,
+        "supersedePermit" => Effect::SupersedePermit,
         "recordComplaint" => Effect::RecordComplaint,
         "answerComplaint" => Effect::AnswerComplaint,
         "escalate" => Effect::Escalate,

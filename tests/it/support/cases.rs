@@ -78,6 +78,7 @@ impl Bench {
             registers: &NO_REGISTERS,
             other_open: false,
             twins: &[],
+            reissued: None,
             supplies: Supplies {
                 event: self.ids.new_id(),
                 charge: self.ids.new_id(),
@@ -503,7 +504,7 @@ fn judgment(judged_on: NaiveDate) -> Judgment {
 }
 
 /// The commands that only the timer gives.
-pub const TIMER: [CommandName; 11] = [
+pub const TIMER: [CommandName; 12] = [
     CommandName::ExpireDraft,
     CommandName::ExpireUnpaid,
     CommandName::ExpireInformation,
@@ -512,6 +513,7 @@ pub const TIMER: [CommandName; 11] = [
     CommandName::Warn,
     CommandName::Escalate,
     CommandName::Lapse,
+    CommandName::Supersede,
     CommandName::Expire,
     CommandName::RemindDuty,
     CommandName::DutyOverdue,

@@ -331,6 +331,7 @@ pub fn form(passport: &str) -> Form {
             language: "ru".into(),
         }),
         prepaid_months: Some(1),
+        reissues: None,
     }
 }
 

@@ -12,7 +12,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    ALREADY_ANSWERED, ANSWER_STANDS, Blocked, Context, Misfit, Rejection, Step, deadlines, months,
+    ALREADY_ANSWERED, ANSWER_STANDS, Blocked, Context, Misfit, Reissued, Rejection, Step, deadlines,
+    months,
 };
 use crate::domain::actor::Actor;
 use crate::domain::application::{Application, Decision, InformationItem, Proposal};
@@ -226,6 +227,19 @@ impl<'c> Draft<'_, 'c> {
             Effect::SurrenderPermit => self.surrender(),
             Effect::SuspendPermit => self.suspend_permit(),
             Effect::ResumePermit => self.resume_permit(),
+            Effect::SupersedeReissued => {
+                let lasts = |one: &&Reissued| {
+                    matches!(one.status, PermitStatus::InForce | PermitStatus::Suspended)
+                };
+                if let Some(reissued) = self.context.reissued.filter(lasts) {
+                    let (application, command) = (reissued.application, CommandName::Supersede);
+                    self.questions.push(Job::Timer { application, command });
+                }
+                Ok(())
+            }
+            Effect::SupersedePermit => {
+                self.change(Change::PermitEnded { status: PermitStatus::Superseded, on: today })
+            }
             Effect::RecordComplaint => self.record_complaint(),
             Effect::AnswerComplaint => self.answer_complaint(),
             Effect::Escalate => {

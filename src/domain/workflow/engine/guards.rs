@@ -8,14 +8,14 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::months::{Prolongation, prolongation};
-use super::{Context, Rejection, deadlines};
+use super::{Context, Reissued, Rejection, deadlines};
 use crate::domain::actor::Actor;
 use crate::domain::after_life::Complaint;
 use crate::domain::application::{Application, Hand};
 use crate::domain::checks::{Check, blocking};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Payment};
 use crate::domain::form::FIELDS;
-use crate::domain::permit::add_months;
+use crate::domain::permit::{PermitStatus, add_months};
 use crate::domain::workflow::command::Command;
 use crate::domain::workflow::definition::{Consequence, Guard, Transition};
 
@@ -156,6 +156,13 @@ fn holds(
                 )
             })
         }
+        // Who holds a permit entered long ago; that he holds it, the other guard sees.
+        Guard::WithinDaysOfEntryOrFined(_)
+            if form.reissues.is_some()
+                && transition.guards.iter().any(|g| matches!(g, Guard::ReissueInTime(_))) =>
+        {
+            None
+        }
         Guard::WithinDaysOfEntryOrFined(days) => {
             let entry = form.entry.as_ref()?;
             let last = entry.entered_on + Days::new(u64::from(*days));
@@ -257,6 +264,13 @@ fn holds(
         Guard::PermitOver => permit_lasts(application, guard, context).is_none().then(|| {
             Blocked::new(guard, "The permit still lasts; it can be put back into force.")
         }),
+        Guard::ReissueInTime(days) => reissue_in_time(application, guard, *days, context),
+        Guard::ReissueStands => {
+            let status = context.reissued.map(|one| one.status);
+            (status == Some(PermitStatus::Superseded)).then(|| {
+                Blocked::new(guard, "The permit named in form.reissues was re-issued already.")
+            })
+        }
         Guard::ChangeProven => {
             let request = application.after_life.request.as_ref();
             let proven = request.is_some_and(|request| {
@@ -383,6 +397,39 @@ fn permit_lasts(
         Some(_) | None => return None,
     };
     Some(Blocked::new(guard, detail))
+}
+
+/// What is to be re-issued is the applicant's own permit, in force, and not too near to its end.
+fn reissue_in_time(
+    application: &Application,
+    guard: &Guard,
+    days: u32,
+    context: &Context<'_>,
+) -> Option<Blocked> {
+    let number = application.form.reissues.as_ref()?;
+    let today = context.today();
+    let born = application.form.person.as_ref().map(|person| person.birth_date);
+    let own = |one: &&Reissued| one.applicant == application.applicant && one.birth_date == born;
+    let Some(permit) = context.reissued.filter(own) else {
+        let detail = format!("You hold no permit {number}; state your own in form.reissues.");
+        return Some(Blocked::new(guard, detail));
+    };
+    if permit.status.on(today, permit.paid_through, permit.ends_on) != PermitStatus::InForce {
+        let detail = format!("The permit {number} is not in force; apply for a new one.");
+        return Some(Blocked::new(guard, detail));
+    }
+    match context.rules.calendar.sub_working_days(permit.ends_on, days) {
+        Err(missing) => Some(Blocked::new(guard, missing.to_string())),
+        Ok(last) => (today > last).then(|| {
+            Blocked::new(
+                guard,
+                format!(
+                    "The permit ends on {}; its re-issue had to be asked for until {last}. Apply for a new one.",
+                    permit.ends_on
+                ),
+            )
+        }),
+    }
 }
 
 /// A refusal needs either an answer that means one, or a question to the applicant about each that means asking.

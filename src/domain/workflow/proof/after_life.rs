@@ -87,6 +87,40 @@ pub(super) fn w09(p: &mut Proof<'_>) {
     }
 }
 
+/// W07 for a re-issue: where a permit can be named that is to be re-issued, the new one takes its place.
+///
+/// If any transition looks at the permit that is named (`reissueInTime`), every issue supersedes it and is guarded by
+/// `reissueStands`, and the timer can supersede in every state in force: two permits of one person are never in force for good.
+pub(super) fn reissues(p: &mut Proof<'_>) {
+    let d = p.definition;
+    let looks = |t: &Transition| t.guards.iter().any(|g| matches!(g, Guard::ReissueInTime(_)));
+    if !d.transitions.iter().any(looks) {
+        return;
+    }
+    for issue in d.transitions.iter().filter(|one| one.effects.contains(&Effect::IssuePermit)) {
+        let whole = issue.effects.contains(&Effect::SupersedeReissued)
+            && issue.guards.contains(&Guard::ReissueStands);
+        if !whole {
+            p.report(
+                Rule::W07,
+                issue.line,
+                "a permit could be issued beside the one that it is to take the place of",
+                "add the effect `supersedeReissued` and the guard `reissueStands`",
+            );
+        }
+    }
+    for state in d.states.iter().filter(|state| state.phase == Phase::InForce) {
+        if d.transitions_for(&state.id, CommandName::Supersede).next().is_none() {
+            p.report(
+                Rule::W07,
+                state.line,
+                format!("in state \"{}\" a permit cannot be superseded by its re-issue", state.id),
+                "add the state to `from` of `supersede`",
+            );
+        }
+    }
+}
+
 /// Gives the states in which complaints wait.
 pub(super) fn appealed(d: &Definition) -> impl Iterator<Item = &str> {
     let complaints = d.transitions.iter().filter(|one| one.command == CommandName::Complain);

@@ -214,6 +214,8 @@ fn pass(
             | Effect::SurrenderPermit
             | Effect::SuspendPermit
             | Effect::ResumePermit
+            | Effect::SupersedeReissued
+            | Effect::SupersedePermit
             | Effect::RecordComplaint
             | Effect::AnswerComplaint
             | Effect::Escalate
