@@ -18,8 +18,7 @@ CREATE INDEX blanks_by_application ON blanks (application_id);
 ALTER TABLE permits ADD COLUMN suspended_on date,
     ADD CONSTRAINT only_a_suspended_permit_was_suspended_on CHECK (suspended_on IS NULL OR status = 'suspended');
 
-ALTER TABLE applications ADD COLUMN after_life jsonb NOT NULL DEFAULT '{}',
-    ADD CONSTRAINT what_was_asked_is_erased_too CHECK (erased_at IS NULL OR after_life = '{}');
+ALTER TABLE applications ADD COLUMN after_life jsonb NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN applications.after_life IS 'what is asked and said about the permit at present';
 
 ALTER TABLE applications DROP CONSTRAINT work_is_of_a_kind;

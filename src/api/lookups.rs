@@ -29,8 +29,8 @@ use crate::domain::workflow::definition::{COMPLAINTS, CheckSource, Definition, G
 use crate::domain::workflow::diagram;
 use crate::domain::workflow::engine::{Bases, act_by};
 use crate::error::{Error, Result};
-use crate::storage::{Conn, accounts};
 use crate::storage::applications::{self, Key, Wants};
+use crate::storage::{Conn, accounts};
 
 /// Registers the operations.
 pub fn configure(config: &mut ServiceConfig<'_>) {

@@ -9,9 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::actor::{Actor, Role};
-use super::after_life::{
-    Blank, BlankStatus, Complaint, HolderRequest, Suspension, Verdict,
-};
+use super::after_life::{Blank, BlankStatus, Complaint, HolderRequest, Suspension, Verdict};
 use super::application::{
     Correction, Decision, Document, Expedited, InformationItem, Note, Proposal,
 };

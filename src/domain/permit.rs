@@ -122,7 +122,9 @@ impl PermitStatus {
     pub fn on(self, day: NaiveDate, paid_through: Option<NaiveDate>, ends_on: NaiveDate) -> Self {
         match self {
             Self::InForce | Self::Suspended if ends_on < day => Self::Expired,
-            Self::InForce | Self::Suspended if paid_through.is_some_and(|last| last < day) => Self::Lapsed,
+            Self::InForce | Self::Suspended if paid_through.is_some_and(|last| last < day) => {
+                Self::Lapsed
+            }
             Self::InForce
             | Self::Suspended
             | Self::Lapsed

@@ -27,7 +27,8 @@ pub use self::claim::{ClaimNext, Claimed, MOST_AHEAD, claim_next};
 pub use self::dated::{DatedRow, list_dated};
 pub use self::queue::{
     Count, DeskCheck, DeskRow, Holder, Narrow, Place, PublicPermitRow, StatusRow, SummaryRow,
-    count_queues, find_blank, find_by_birth_date, find_permit, find_status, list_of_applicant, list_queue,
+    count_queues, find_blank, find_by_birth_date, find_permit, find_status, list_of_applicant,
+    list_queue,
 };
 pub use self::write::{Applied, KeptAnswer, PaymentRow, Write, apply, apply_all};
 use super::rule_files::LATEST;

@@ -87,6 +87,8 @@ async fn a_duplicate_is_a_new_paper_of_the_same_permit() {
         json!({ "kind": "duplicate", "at": app.now(), "cause": "lost", "reason": "Left in a bus." })
     );
     assert_eq!(app.work(&case.id).await.as_deref(), Some("request"));
+    let waits = app.get("/v1/queues/requests/applications").by(OFFICER).send().await.expect(200);
+    assert_eq!(waits.json()["items"][0]["id"], json!(case.id));
     // It stays in force meanwhile.
     assert_eq!(app.looked_up(&case, "").await["valid"], true);
     assert_eq!(app.listed(&case).await, Status::Valid);
@@ -202,16 +204,15 @@ async fn a_new_passport_and_another_trade_are_printed_once_paid_and_proven() {
     ask["form"]["occupation"] = json!({ "code": "7115", "title": "Плотник" });
     let asked = app.command(MIGRANT, &case.id, ask.clone()).await.expect(200).json();
     assert_eq!(asked["state"], "changeRequested");
-    let fields: Vec<&Value> = asked["request"]["changes"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| &one["field"])
-        .collect();
+    let fields: Vec<&Value> =
+        asked["request"]["changes"].as_array().unwrap().iter().map(|one| &one["field"]).collect();
     assert_eq!(
         fields,
         [
-            "passport.number", "passport.issuedOn", "passport.expiresOn", "occupation.code",
+            "passport.number",
+            "passport.issuedOn",
+            "passport.expiresOn",
+            "occupation.code",
             "occupation.title"
         ]
     );
@@ -225,7 +226,10 @@ async fn a_new_passport_and_another_trade_are_printed_once_paid_and_proven() {
     app.advance(TimeDelta::minutes(1));
     app.attach(&case, "passport").await.expect(200);
     let made = app.command(OFFICER, &case.id, give("makeChange")).await.expect(200).json();
-    assert_eq!((&made["state"], &made["permit"]["profession"]), (&json!("inForce"), &json!("Плотник")));
+    assert_eq!(
+        (&made["state"], &made["permit"]["profession"]),
+        (&json!("inForce"), &json!("Плотник"))
+    );
     assert_eq!(made["form"]["passport"]["number"], ask["form"]["passport"]["number"]);
     assert_eq!(made["blanks"].as_array().unwrap().len(), 2);
     assert_eq!(app.looked_up(&case, "").await["profession"], "Плотник");
@@ -244,7 +248,10 @@ async fn a_change_that_cannot_be_is_refused_by_name() {
     born["birthDate"] = json!("1991-05-17");
     let ask = |form: Value| json!({ "command": "requestChange", "reason": "So.", "form": form });
     for (command, wrong) in [
-        (app.new_passport(&case, "2026-12-01").await, "/form/passport/expiresOn passport-ends-before-permit"),
+        (
+            app.new_passport(&case, "2026-12-01").await,
+            "/form/passport/expiresOn passport-ends-before-permit",
+        ),
         (ask(json!({ "person": born })), "/form/person/birthDate identity-not-changeable"),
         (ask(json!({ "occupation": form["occupation"] })), "/form nothing-to-change"),
         (
@@ -275,7 +282,10 @@ async fn a_permit_that_is_given_up_ends_without_a_bar() {
     assert_eq!(app.listed(&case).await, Status::Valid);
     app.command(MIGRANT, &case.id, give("confirmSurrender")).await.expect(403);
     let ended = app.command(OFFICER, &case.id, give("confirmSurrender")).await.expect(200).json();
-    assert_eq!((&ended["state"], &ended["permit"]["status"]), (&json!("surrendered"), &json!("annulled")));
+    assert_eq!(
+        (&ended["state"], &ended["permit"]["status"]),
+        (&json!("surrendered"), &json!("annulled"))
+    );
     let found = app.looked_up(&case, "").await;
     assert_eq!((&found["valid"], &found["reason"]), (&json!(false), &json!("annulled")));
     assert_eq!(found["invalidSince"], json!(app.today()));
@@ -307,7 +317,10 @@ async fn a_suspended_permit_says_so_everywhere_until_another_officer_resumes_it(
         app.command(person, &case.id, suspend()).await.expect(403);
     }
     let seen = app.command(SENIOR, &case.id, suspend()).await.expect(200).json();
-    assert_eq!((&seen["state"], &seen["permit"]["status"]), (&json!("suspended"), &json!("suspended")));
+    assert_eq!(
+        (&seen["state"], &seen["permit"]["status"]),
+        (&json!("suspended"), &json!("suspended"))
+    );
     assert_eq!(seen["suspension"]["grounds"][0]["code"], "G04");
     let found = app.looked_up(&case, "").await;
     assert_eq!((&found["valid"], &found["reason"]), (&json!(false), &json!("suspended")));
@@ -315,7 +328,10 @@ async fn a_suspended_permit_says_so_everywhere_until_another_officer_resumes_it(
     assert_eq!(app.listed(&case).await, Status::Suspended);
     // Its holder reads why, and not who.
     let own = app.get(&case.path("")).by(MIGRANT).send().await.expect(200).json();
-    assert_eq!((&own["suspension"]["reason"], own["suspension"].get("by")), (&json!("A forged certificate?"), None));
+    assert_eq!(
+        (&own["suspension"]["reason"], own["suspension"].get("by")),
+        (&json!("A forged certificate?"), None)
+    );
 
     let reply = app.command(SENIOR, &case.id, said("resumePermit")).await;
     assert_eq!(blocked_by(&reply), ["fourEyes"]);
@@ -374,12 +390,22 @@ async fn a_re_issued_permit_takes_the_place_of_the_one_before_as_often_as_one_li
         let new = app.reissue(&old).await;
         app.command(MIGRANT, &new.id, give("submit")).await.expect(200);
         let duty = app.owed(&new.id).await;
-        assert_eq!((&duty["fee"], &duty["amount"]["kopecks"]), (&json!("stateDuty"), &json!(420_000)));
-        assert_eq!(app.looked_up(&old, "").await["valid"], true, "until the new one is handed over");
+        assert_eq!(
+            (&duty["fee"], &duty["amount"]["kopecks"]),
+            (&json!("stateDuty"), &json!(420_000))
+        );
+        assert_eq!(
+            app.looked_up(&old, "").await["valid"],
+            true,
+            "until the new one is handed over"
+        );
         app.bring_into_force(&new).await;
         app.drain().await;
         let seen = app.see(&old.id).await;
-        assert_eq!((&seen["state"], &seen["permit"]["status"]), (&json!("superseded"), &json!("superseded")));
+        assert_eq!(
+            (&seen["state"], &seen["permit"]["status"]),
+            (&json!("superseded"), &json!("superseded"))
+        );
         let found = app.looked_up(&old, "").await;
         assert_eq!((&found["valid"], &found["reason"]), (&json!(false), &json!("superseded")));
         assert_eq!(app.listed(&old).await, Status::Invalid);
@@ -454,7 +480,10 @@ async fn a_refusal_that_is_complained_of_with_reason_is_decided_anew() {
     assert_eq!((&seen["state"], seen.get("decision")), (&json!("checking"), None));
     // Two days it was closed: the date has moved by them.
     assert_eq!(seen["dueOn"], "2026-03-19");
-    assert_eq!((&seen["complaints"][0]["upheld"], &seen["complaints"][0]["by"]), (&json!(true), &json!(OTHER_SENIOR.id())));
+    assert_eq!(
+        (&seen["complaints"][0]["upheld"], &seen["complaints"][0]["by"]),
+        (&json!(true), &json!(OTHER_SENIOR.id()))
+    );
     let own = app.get(&case.path("")).by(MIGRANT).send().await.expect(200).json();
     assert_eq!(own["complaints"][0].get("by"), None);
     app.clear(&case.id).await;
@@ -482,7 +511,10 @@ async fn a_decision_is_complained_of_once_and_the_next_one_again() {
     app.command(OFFICER, &case.id, refuse).await.expect(200);
     app.command(MIGRANT, &case.id, complain()).await.expect(200);
     let seen = app.command(SENIOR, &case.id, said("upholdComplaint")).await.expect(200).json();
-    assert_eq!((&seen["state"], seen["complaints"].as_array().unwrap().len()), (&json!("submitted"), 2));
+    assert_eq!(
+        (&seen["state"], seen["complaints"].as_array().unwrap().len()),
+        (&json!("submitted"), 2)
+    );
     app.command(OFFICER, &case.id, give("accept")).await.expect(200);
     app.agreed(&case.id).await;
 }
@@ -492,7 +524,8 @@ async fn an_annulment_that_is_complained_of_with_reason_bars_nobody() {
     let app = TestApp::spawn().await;
     let annulled = async || {
         let case = app.in_force(EMPLOYER).await;
-        let propose = json!({ "command": "proposeAnnulment", "grounds": ["G15"], "reason": "No copy." });
+        let propose =
+            json!({ "command": "proposeAnnulment", "grounds": ["G15"], "reason": "No copy." });
         app.command(OFFICER, &case.id, propose).await.expect(200);
         app.command(SENIOR, &case.id, give("confirmAnnulment")).await.expect(200);
         app.command(EMPLOYER, &case.id, complain()).await.expect(200);
@@ -546,8 +579,7 @@ async fn a_court_can_order_while_a_complaint_waits() {
 async fn a_permit_lapses_by_itself_whatever_was_asked_of_it() {
     let app = TestApp::spawn().await;
     let mut cases = Vec::new();
-    for (person, command) in
-        [(EMPLOYER, duplicate()), (EMPLOYER, surrender()), (SENIOR, suspend())]
+    for (person, command) in [(EMPLOYER, duplicate()), (EMPLOYER, surrender()), (SENIOR, suspend())]
     {
         let case = app.in_force(EMPLOYER).await;
         app.command(person, &case.id, command).await.expect(200);
@@ -566,7 +598,10 @@ async fn a_permit_lapses_by_itself_whatever_was_asked_of_it() {
     app.drain().await;
     for case in &cases {
         let seen = app.see(&case.id).await;
-        assert_eq!((&seen["state"], &seen["permit"]["status"]), (&json!("lapsed"), &json!("lapsed")));
+        assert_eq!(
+            (&seen["state"], &seen["permit"]["status"]),
+            (&json!("lapsed"), &json!("lapsed"))
+        );
         assert_eq!((seen.get("request"), seen.get("suspension")), (None, None));
         let open = seen["charges"].as_array().unwrap().iter().filter(|one| one["status"] == "open");
         assert_eq!(open.count(), 0, "nothing is owed for what can never be done");

@@ -452,12 +452,6 @@ const PROVOCATIONS: &[(&str, &str)] = &[
     ("paid_within_the_term", "permits SET paid_through = ends_on + 1"),
     ("only_what_is_over_has_ended", "permits SET status = 'lapsed'"),
     ("only_a_suspended_permit_was_suspended_on", "permits SET suspended_on = issued_on"),
-    (
-        "what_was_asked_is_erased_too",
-        "applications SET phase = 'closed', work = NULL, person_key = NULL, person_name = NULL, birth_date = NULL, \
-         submitted_at = NULL, form = '{}', documents = '[]', decision = NULL, \
-         erased_at = now(), erasure_basis = 'x', after_life = '{\"suspension\": {}}' WHERE phase = 'inForce'",
-    ),
     ("blanks_status_check", "blanks SET status = 'burnt'"),
     ("only_the_valid_paper_has_not_ended", "blanks SET ended_at = now()"),
 ];

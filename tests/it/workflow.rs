@@ -476,7 +476,14 @@ fn walks<'d>(
             {
                 continue;
             }
-            if to == goal || definition.state(to).is_some_and(|state| !state.is_final) {
+            // What is complained of is over.
+            let complained = definition.transitions.iter().any(|one| {
+                one.command == CommandName::Complain
+                    && one.to.as_deref() == Some(goal)
+                    && one.from.iter().any(|from| from == to)
+            });
+            let goes_on = definition.state(to).is_some_and(|state| !state.is_final);
+            if to == goal || goes_on || complained {
                 walk.push(transition);
                 go(definition, to, (goal, partner), walk, found);
                 walk.pop();

@@ -631,9 +631,8 @@ fn w05(p: &mut Proof<'_>) {
         }
     }
     // What a re-issue ends, ends with it and with no deadline.
-    let timers = |t: &&Transition| {
-        t.actors.contains(&Party::Timer) && t.command != CommandName::Supersede
-    };
+    let timers =
+        |t: &&Transition| t.actors.contains(&Party::Timer) && t.command != CommandName::Supersede;
     for transition in d.transitions.iter().filter(timers) {
         let name = transition.command.name();
         for from in &transition.from {

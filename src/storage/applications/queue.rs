@@ -825,9 +825,10 @@ pub async fn find_permit(conn: &mut Conn, number: &str) -> Result<Option<PublicP
 pub async fn find_blank(conn: &mut Conn, permit: &str, blank: &str) -> Result<Option<String>> {
     b::table
         .filter(b::number.eq(blank))
-        .filter(b::application_id.eq_any(
-            p::table.filter(p::number.eq(permit)).select(p::application_id),
-        ))
+        .filter(
+            b::application_id
+                .eq_any(p::table.filter(p::number.eq(permit)).select(p::application_id)),
+        )
         .select(b::status)
         .first(conn)
         .await

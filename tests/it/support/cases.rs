@@ -231,7 +231,9 @@ impl Case<'_> {
         }
         let owes = self.application.charges.iter().any(|one| one.status == ChargeStatus::Open);
         let after_issue = self.application.after_life.request.is_some();
-        if owes && after_issue && transition.guards.iter().any(|g| matches!(g, Guard::FeeSettled(_)))
+        if owes
+            && after_issue
+            && transition.guards.iter().any(|g| matches!(g, Guard::FeeSettled(_)))
         {
             let pay = commands(&self.application, self.definition, self.today());
             let pay = pay.into_iter().find(|(label, _)| label == "recordPayment").unwrap().1;
@@ -407,10 +409,7 @@ pub fn commands(
         ("replaceBlank", Command::ReplaceBlank { reason: said() }),
         ("suspendPermit", Command::SuspendPermit { grounds: grounds("G01"), reason: said() }),
         ("resumePermit", Command::ResumePermit { reason: said() }),
-        (
-            "complain",
-            Command::Complain { about: ComplaintKind::RefusalOfService, text: said() },
-        ),
+        ("complain", Command::Complain { about: ComplaintKind::RefusalOfService, text: said() }),
         ("upholdComplaint", Command::UpholdComplaint { reason: said() }),
         ("rejectComplaint", Command::RejectComplaint { reason: said() }),
         ("undo", Command::Undo { reason: said() }),

@@ -261,9 +261,9 @@ fn holds(
                 format!("You complained of this decision on {on}; what is left is a court."),
             ))
         }
-        Guard::PermitOver => permit_lasts(application, guard, context).is_none().then(|| {
-            Blocked::new(guard, "The permit still lasts; it can be put back into force.")
-        }),
+        Guard::PermitOver => permit_lasts(application, guard, context)
+            .is_none()
+            .then(|| Blocked::new(guard, "The permit still lasts; it can be put back into force.")),
         Guard::ReissueInTime(days) => reissue_in_time(application, guard, *days, context),
         Guard::ReissueStands => {
             let status = context.reissued.map(|one| one.status);

@@ -147,8 +147,7 @@ pub(super) fn complaints<'d>(d: &'d Definition, found: &mut BTreeMap<&'d str, Pa
             continue;
         };
         let mut steps = path.steps.clone();
-        let step =
-            Step { command: complaint.command, from: from.clone(), to: to.to_owned() };
+        let step = Step { command: complaint.command, from: from.clone(), to: to.to_owned() };
         steps.push(step);
         found.insert(to, Path { to: to.to_owned(), steps });
     }
@@ -170,12 +169,16 @@ pub(super) fn w15(p: &mut Proof<'_>, standings: &Standings<'_>) {
             faults.insert((one.line, format!("\"{name}\" {message}"), remedy.to_owned()));
         };
         let Some(to) = one.to.as_deref() else {
-            fault("leads nowhere".into(), "name in `to` where the complaint waits, or where it ends");
+            fault(
+                "leads nowhere".into(),
+                "name in `to` where the complaint waits, or where it ends",
+            );
             continue;
         };
         if one.command == CommandName::Complain {
             let decides = |t: &Transition| {
-                t.effects.contains(&Effect::DecideRefuse) || t.effects.contains(&Effect::AnnulPermit)
+                t.effects.contains(&Effect::DecideRefuse)
+                    || t.effects.contains(&Effect::AnnulPermit)
             };
             let of_a_decision = |from: &str| {
                 d.state(from).is_some_and(|state| state.is_final)
@@ -212,12 +215,16 @@ pub(super) fn w15(p: &mut Proof<'_>, standings: &Standings<'_>) {
         for from in &one.from {
             let ends = complained_of(d, from);
             let decided = |end: &&str| {
-                p.graph.edges().filter(|edge| edge.to == *end && edge.from != *end).all(|edge| {
-                    one.four_eyes.contains(&edge.transition.command)
-                })
+                p.graph
+                    .edges()
+                    .filter(|edge| edge.to == *end && edge.from != *end)
+                    .all(|edge| one.four_eyes.contains(&edge.transition.command))
             };
             if ends == [from.as_str()] {
-                fault(format!("starts in \"{from}\", where no complaint waits"), "start it where one does");
+                fault(
+                    format!("starts in \"{from}\", where no complaint waits"),
+                    "start it where one does",
+                );
             } else if !ends.iter().all(|end| decided(&end)) {
                 fault(
                     "could be given by the person who decided".into(),
@@ -235,8 +242,8 @@ pub(super) fn w15(p: &mut Proof<'_>, standings: &Standings<'_>) {
                 fault("changes nothing".into(), "add the guard `permitOver`, or lead it elsewhere");
             }
         }
-        let restores = one.command == CommandName::UpholdComplaint
-            && !one.guards.contains(&Guard::PermitOver);
+        let restores =
+            one.command == CommandName::UpholdComplaint && !one.guards.contains(&Guard::PermitOver);
         if restores {
             for (message, remedy) in corrections::leads_back(p, one, standings) {
                 fault(message, &remedy);

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Proof, after_life};
 use super::clock::{Standing, Standings};
 use super::graph::Edge;
+use super::{Proof, after_life};
 use crate::domain::actor::Party;
 use crate::domain::workflow::definition::{
     CheckSource, CommandName, Definition, Effect, Guard, Phase, Transition,
@@ -123,7 +123,11 @@ fn missing_eyes(command: CommandName) -> Fault {
 }
 
 /// All that must hold of a correction that leads back.
-pub(super) fn leads_back(p: &Proof<'_>, transition: &Transition, standings: &Standings<'_>) -> Vec<Fault> {
+pub(super) fn leads_back(
+    p: &Proof<'_>,
+    transition: &Transition,
+    standings: &Standings<'_>,
+) -> Vec<Fault> {
     let d = p.definition;
     let Some(to) = &transition.to else {
         return vec![fault("leads nowhere", "name in `to` the state before the command undone")];

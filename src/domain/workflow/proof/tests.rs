@@ -521,15 +521,64 @@ fn paths_are_shortest_and_cover_every_state() {
 fn what_a_holder_asks_is_paid_anew_and_printed_by_another_than_who_booked_it() {
     let charge = ", { createCharge = \"changeDuty\" }";
     let cases: &[(&str, &str, &str, &str, Rule, &str)] = &[
-        ("issueDuplicate", "duplicateRequested", "{ feeSettled = \"changeDuty\" }", "", Rule::W07, "settled"),
-        ("makeChange", "changeRequested", "{ feeSettled = \"changeDuty\" }, ", "", Rule::W07, "settled"),
+        (
+            "issueDuplicate",
+            "duplicateRequested",
+            "{ feeSettled = \"changeDuty\" }",
+            "",
+            Rule::W07,
+            "settled",
+        ),
+        (
+            "makeChange",
+            "changeRequested",
+            "{ feeSettled = \"changeDuty\" }, ",
+            "",
+            Rule::W07,
+            "settled",
+        ),
         ("requestDuplicate", "inForce", charge, "", Rule::W07, "an earlier request"),
         ("requestChange", "inForce", charge, "", Rule::W07, "an earlier request"),
-        ("issueDuplicate", "duplicateRequested", "four_eyes = [\"recordPayment\"]\n", "", Rule::W09, "recordPayment"),
-        ("makeChange", "changeRequested", "four_eyes = [\"recordPayment\"]\n", "", Rule::W09, "recordPayment"),
-        ("resumePermit", "suspended", "four_eyes = [\"suspendPermit\"]\n", "", Rule::W08, "suspendPermit"),
-        ("confirmSurrender", "surrenderRequested", "[\"G90\"]", "[\"G90\", \"G01\"]", Rule::W08, "the one ground"),
-        ("suspendPermit", "inForce", "[\"seniorOfficer\"]", "[\"officer\"]", Rule::W11, "is not for"),
+        (
+            "issueDuplicate",
+            "duplicateRequested",
+            "four_eyes = [\"recordPayment\"]\n",
+            "",
+            Rule::W09,
+            "recordPayment",
+        ),
+        (
+            "makeChange",
+            "changeRequested",
+            "four_eyes = [\"recordPayment\"]\n",
+            "",
+            Rule::W09,
+            "recordPayment",
+        ),
+        (
+            "resumePermit",
+            "suspended",
+            "four_eyes = [\"suspendPermit\"]\n",
+            "",
+            Rule::W08,
+            "suspendPermit",
+        ),
+        (
+            "confirmSurrender",
+            "surrenderRequested",
+            "[\"G90\"]",
+            "[\"G90\", \"G01\"]",
+            Rule::W08,
+            "the one ground",
+        ),
+        (
+            "suspendPermit",
+            "inForce",
+            "[\"seniorOfficer\"]",
+            "[\"officer\"]",
+            Rule::W11,
+            "is not for",
+        ),
         ("surrender", "inForce", "\"recordRequest\"", "", Rule::W01, "recordRequest"),
     ];
     for (command, from, old, new, rule, wanted) in cases {
@@ -554,7 +603,13 @@ fn w15_a_complaint_is_made_once_and_answered_by_another() {
         ("upholdComplaint", "refusalAppealed", "\"reopenClock\", ", "", "clock stopped"),
         ("upholdComplaint", "refusalAppealed", ", \"askOpenChecks\"", "", "nobody asks"),
         ("upholdComplaint", "annulmentAppealed", "\"reinstatePermit\", ", "", "no permit back"),
-        ("rejectComplaint", "refusalAppealed", "to = \"refused\"", "to = \"withdrawn\"", "the decision stands"),
+        (
+            "rejectComplaint",
+            "refusalAppealed",
+            "to = \"refused\"",
+            "to = \"withdrawn\"",
+            "the decision stands",
+        ),
         ("rejectComplaint", "annulmentAppealed", ", \"confirmAnnulment\"", "", "who decided"),
     ];
     for (command, from, old, new, wanted) in cases {
