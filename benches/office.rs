@@ -10,6 +10,8 @@
 
 #[path = "support/cases.rs"]
 mod cases;
+#[path = "support/keys.rs"]
+mod keys;
 #[path = "support/names.rs"]
 mod names;
 
@@ -20,24 +22,16 @@ use std::time::{Duration, Instant};
 
 use chrono::{Days, NaiveDate, TimeDelta};
 use propusk::app::App;
-use propusk::audit::note::LogKey;
 use propusk::clock::{Clock as _, SystemClock};
-use propusk::config::{Config, DemoConfig};
 use propusk::demo::postgres::{PostgresOptions, PrivatePostgres};
 use propusk::domain::actor::{Actor, Role};
 use propusk::domain::lookup::Lookup;
 use propusk::domain::queue::{Filter, Queue, Work};
-use propusk::permits::keys::PermitKeys;
 use propusk::storage::applications::{self, ClaimNext, Claimed, Holder, Narrow, Place};
 use propusk::storage::workload::{self, Span};
 use propusk::storage::{Conn, Db, DbOptions, migrate, queues, search};
 use tokio_postgres::Client;
 use uuid::Uuid;
-
-/// As the demo's key, for nothing else.
-const TOKEN_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
-    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
-    -----END PRIVATE KEY-----\n";
 
 /// The unit that has two fifths of all.
 const UNIT: &str = "77";
@@ -53,28 +47,8 @@ fn main() {
     actix_web::rt::System::new().block_on(measure(many.unwrap_or(1_000_000)));
 }
 
-/// The settings of whoever works on the database; the demo's, with keys for nothing else.
-fn keys(config: DemoConfig) -> DemoConfig {
-    DemoConfig {
-        token_key: TOKEN_KEY.to_owned(),
-        payment_webhook_secret: b"propusk-demo-measured".to_vec(),
-        log_key: LogKey::generate("bench.example/log", [3; 32]).unwrap().private_line(),
-        permit_key: PermitKeys::generate([4; 32], SystemClock.now(), None).private_text(),
-        ..config
-    }
-}
-
 fn app(url: &str, dir: &Path) -> App {
-    let config = Config::demo(keys(DemoConfig {
-        database_url: url.to_owned(),
-        port: 0,
-        data_dir: dir.to_owned(),
-        token_key: String::new(),
-        payment_webhook_secret: Vec::new(),
-        log_key: String::new(),
-        permit_key: String::new(),
-    }));
-    App::new(&config.unwrap(), Arc::new(SystemClock)).unwrap()
+    App::new(&keys::config(url, dir), Arc::new(SystemClock)).unwrap()
 }
 
 async fn measure(many: i64) {
@@ -101,11 +75,10 @@ async fn measure(many: i64) {
     let built = app(&url, &dir);
     let sql = cases::connect(&url).await;
     if new {
-        let began = Instant::now();
-        cases::seed(&url, &dir, &keys).await;
+        cases::seed(&url, &dir).await;
         let filled = cases::fill(&url, many, 0).await;
         add_what_is_seldom(&sql).await;
-        let took = began.elapsed().as_secs_f64();
+        let took: f64 = filled.took.iter().sum();
         println!(
             "{} applications with {} events in {took:.0} s",
             filled.applications, filled.events

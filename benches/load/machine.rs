@@ -91,6 +91,12 @@ pub fn memory(process: u32) -> (f64, f64) {
     (of("VmRSS:"), of("VmHWM:"))
 }
 
+/// Gives how many processes wanted a core in the last minute, five and fifteen minutes.
+pub fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(", ")
+}
+
 /// Gives cores and memory in GiB.
 pub fn size() -> (usize, f64) {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();

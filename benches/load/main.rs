@@ -22,6 +22,8 @@ mod bare;
 #[path = "../support/cases.rs"]
 mod cases;
 mod http;
+#[path = "../support/keys.rs"]
+mod keys;
 mod limit;
 mod machine;
 #[path = "../support/names.rs"]
@@ -106,11 +108,13 @@ struct Bench<'a> {
     plan: &'a Plan,
     began: Instant,
     postgres: u32,
+    load: String,
     report: Report,
 }
 
 async fn measure(plan: &Plan) {
     let began = Instant::now();
+    let load = machine::load();
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/bench-load");
     let _ = postgres::remove(&dir).await;
     let _ = std::fs::remove_dir_all(&dir);
@@ -128,8 +132,13 @@ async fn measure(plan: &Plan) {
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
     let server = PrivatePostgres::start(&options, &|step| say(began, step)).await.unwrap();
-    let mut bench =
-        Bench { plan, began, postgres: server.server_pid().unwrap(), report: Report::default() };
+    let mut bench = Bench {
+        plan,
+        began,
+        postgres: server.server_pid().unwrap(),
+        load,
+        report: Report::default(),
+    };
     bench.run(&server, &dir).await;
     server.stop().await.unwrap();
     let text = bench.report.text(plan.large);
@@ -143,7 +152,7 @@ impl Bench<'_> {
         let plan = self.plan;
         let admin = server.url("postgres");
         postgres::create_database(&admin, "seed", None).await.unwrap();
-        cases::seed(&server.url("seed"), dir, &service::keys).await;
+        cases::seed(&server.url("seed"), dir).await;
         say(self.began, "the engine has made the cases that the others are variants of");
         let mut offices = Vec::new();
         let sizes = [(plan.large, "large"), (plan.small, "small")];
@@ -473,7 +482,9 @@ impl Bench<'_> {
             .unwrap()
             .get(0);
         let version = version.split(' ').next().unwrap_or_default().to_owned();
+        let load = self.load.clone();
         let report = &mut self.report;
+        report.fact("load of the machine before the run", load);
         report.fact("machine", format!("{cores} cores, {memory:.0} GiB of memory; database, service and load generator share it"));
         report.fact(
             "PostgreSQL",

@@ -87,7 +87,7 @@ fn one(mut row: Vec<Option<String>>) -> String {
 }
 
 impl Office {
-    /// Looks at who and what there is. `limit` takes its applications out first.
+    /// Looks at who and what there is, and adds colleagues.
     pub async fn open(
         (size, database): (i64, &'static str),
         url: String,

@@ -12,47 +12,18 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use propusk::audit::note::LogKey;
 use propusk::auth::Identity;
 use propusk::auth::tokens::Tokens;
 use propusk::clock::{Clock as _, SystemClock};
-use propusk::config::DemoConfig;
 use propusk::domain::actor::Role;
-use propusk::permits::keys::PermitKeys;
 use propusk::webhook::Key;
 use uuid::Uuid;
 
 use super::http::{Connection, request};
-
-/// The example key of RFC 8037, appendix A.
-pub const TOKEN_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
-    MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
-    -----END PRIVATE KEY-----\n";
-
-/// What the payment provider signs with.
-const SECRET: &[u8] = b"measured-and-nothing-else-32-byte";
+use super::keys::{SECRET, TOKEN_KEY, log_key, permit_key};
 
 /// Who issues the tokens, wherever the service listens.
 const ISSUER: &str = "http://127.0.0.1:8080";
-
-fn log_key() -> String {
-    LogKey::generate("bench.example/log", [3; 32]).unwrap().private_line() + "\n"
-}
-
-fn permit_key() -> String {
-    PermitKeys::generate([4; 32], SystemClock.now(), None).private_text()
-}
-
-/// Gives the settings of whoever makes the seed the keys that the service has, too.
-pub fn keys(config: DemoConfig) -> DemoConfig {
-    DemoConfig {
-        token_key: TOKEN_KEY.to_owned(),
-        payment_webhook_secret: SECRET.to_vec(),
-        log_key: log_key(),
-        permit_key: permit_key(),
-        ..config
-    }
-}
 
 /// A running process that is killed when this is dropped.
 pub struct Running {

@@ -19,7 +19,6 @@ use propusk::audit::edge::Edge;
 use propusk::audit::tile::Level;
 use propusk::casework::Ask;
 use propusk::clock::{Clock as _, FixedClock, SystemClock};
-use propusk::config::{Config, DemoConfig};
 use propusk::demo::{people, seed};
 use propusk::domain::actor::{Actor, Role};
 use propusk::domain::application::Document;
@@ -36,6 +35,7 @@ use tokio::sync::mpsc;
 use tokio_postgres::{Client, CopyInSink, NoTls, SimpleQueryMessage};
 use uuid::Uuid;
 
+use super::keys;
 use super::names::{self, Names};
 
 /// How many applications one part of the work has.
@@ -87,22 +87,15 @@ const READY: u32 = 24;
 
 /// Migrates the database of `url` and has the engine make the cases that variants are made of: the demo's stories, and
 /// drafts that can be handed in today. `dir` takes the mail.
-pub async fn seed(url: &str, dir: &Path, keys: &dyn Fn(DemoConfig) -> DemoConfig) {
+pub async fn seed(url: &str, dir: &Path) {
     migrate::run(url).await.unwrap();
     let rules = propusk::app::rules(None).unwrap();
     migrate::register(url, &rules, &SystemClock, "operator").await.unwrap();
     let now = SystemClock.now();
     let clock = Arc::new(FixedClock::new(now, 2026));
-    let config = Config::demo(keys(DemoConfig {
-        database_url: format!("{url}&options=-c%20synchronous_commit%3Doff"),
-        port: 0,
-        data_dir: dir.to_owned(),
-        token_key: String::new(),
-        payment_webhook_secret: Vec::new(),
-        log_key: String::new(),
-        permit_key: String::new(),
-    }))
-    .unwrap();
+    // What is lost in a crash is made anew.
+    let made_anew = format!("{url}&options=-c%20synchronous_commit%3Doff");
+    let config = keys::config(&made_anew, dir);
     let app = App::new(&config, clock.clone()).unwrap();
     people::settle(&app, url).await.unwrap();
     seed::sow(&app, &clock, now, &|_| ()).await.unwrap();
@@ -116,7 +109,7 @@ pub async fn seed(url: &str, dir: &Path, keys: &dyn Fn(DemoConfig) -> DemoConfig
 async fn draft(app: &App, now: DateTime<Utc>, number: u32) {
     let today = (now + TimeDelta::hours(3)).date_naive();
     let track = "patent";
-    let sql_form = serde_json::json!({
+    let stated = serde_json::json!({
         "person": { "familyName": "Каримов", "givenName": "Рустам", "patronymic": "Алишерович",
             "birthDate": "1990-05-17", "sex": if number % 5 == 0 { "female" } else { "male" }, "citizenship": "UZB" },
         "passport": { "number": format!("FD{}", 1_000_000 + number), "issuedOn": "2021-01-02", "expiresOn": "2031-01-01" },
@@ -126,7 +119,7 @@ async fn draft(app: &App, now: DateTime<Utc>, number: u32) {
         "contact": { "email": format!("applicant{number}@bench.example"), "language": "ru" },
         "prepaidMonths": 1 + number % 12,
     });
-    let form: Form = serde_json::from_value(sql_form).unwrap();
+    let form: Form = serde_json::from_value(stated).unwrap();
     let migrant = people::ACCOUNTS.iter().find(|one| one.role == Role::Migrant).unwrap();
     let found = propusk::storage::accounts::find_by_email(&app.db, &migrant.email()).await.unwrap();
     let ask = Ask {
