@@ -25,6 +25,7 @@ use crate::domain::duty::DutyDays;
 use crate::domain::permit::{PermitNumber, PermitStatus};
 use crate::domain::reference::Reference;
 use crate::domain::rules::Rulebook;
+use crate::domain::rules::restrictions::{Ban, Stop};
 use crate::domain::workflow::definition::{COMPLAINTS, CheckSource, Definition, Guard, Phase};
 use crate::domain::workflow::diagram;
 use crate::domain::workflow::engine::{Bases, act_by};

@@ -185,7 +185,7 @@ pub const FIELDS: [(&str, Present); 8] = [
 ];
 
 /// The parts of the form that a register can be sent: `section.field`.
-pub const PARTS: [&str; 23] = [
+pub const PARTS: [&str; 24] = [
     "person.familyName",
     "person.givenName",
     "person.patronymic",

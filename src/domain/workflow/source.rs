@@ -160,7 +160,7 @@ const PARTIES: [(&str, Party); 6] = [
 const AWAITED: [(&str, Awaited); 2] =
     [("applicant", Awaited::Applicant), ("office", Awaited::Office)];
 
-const POSITIONS: [(&str, FeePosition); 3] = [
+const POSITIONS: [(&str, FeePosition); 4] = [
     ("beforeAcceptance", FeePosition::BeforeAcceptance),
     ("beforeHandover", FeePosition::BeforeHandover),
     ("whileInForce", FeePosition::WhileInForce),
