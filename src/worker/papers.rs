@@ -11,6 +11,7 @@ use crate::documents::{BlobStore, MediaType, PHOTO, print_copy};
 use crate::domain::application::{Application, Decision};
 use crate::domain::event::{Act, Change, Event, Job};
 use crate::domain::form::{Form, Person};
+use crate::domain::ground::Grounds;
 use crate::domain::paper::{LatinName, PaperKind, bound_to};
 use crate::domain::permit::PermitStatus;
 use crate::domain::rules::Rulebook;
@@ -242,7 +243,7 @@ impl Case<'_> {
             basis: self.basis().unwrap_or_default().to_owned(),
             grounds: grounds
                 .into_iter()
-                .flat_map(|grounds| grounds.iter())
+                .flat_map(Grounds::iter)
                 .map(|code| {
                     let (official, own) = (wording(code, "ru"), wording(code, &language));
                     (code.to_string(), Bilingual { official, own })
