@@ -8,7 +8,7 @@ const MAP: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("error", &[]),
     ("clock", &[]),
-    ("config", &["audit", "error", "permits", "registers", "webhook"]),
+    ("config", &["audit", "domain", "error", "permits", "registers", "webhook"]),
     ("permits", &["domain"]),
     ("webhook", &[]),
     ("qr", &[]),
