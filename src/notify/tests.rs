@@ -109,6 +109,8 @@ fn case(language: &str) -> Case {
         decision: None,
         proposal: None,
         permit: None,
+        blanks: Vec::new(),
+        after_life: Default::default(),
         hands: Vec::new(),
         claim: None,
         expedited: None,
