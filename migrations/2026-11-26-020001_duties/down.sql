@@ -1,10 +1,8 @@
-DROP TRIGGER erasing_forgets_duties ON applications;
+DROP TRIGGER what_is_erased_owes_nothing ON applications;
 DROP FUNCTION forget_duties();
 DROP INDEX applications_with_dates;
 UPDATE applications SET work = NULL WHERE work IN ('dutyProof', 'dutyOverdue');
 ALTER TABLE applications
-    DROP CONSTRAINT what_is_erased_owes_nothing,
-    DROP CONSTRAINT only_what_is_in_force_owes_by_a_day,
     DROP CONSTRAINT work_is_of_a_kind,
     ADD CONSTRAINT work_is_of_a_kind CHECK (work IN
         ('intake', 'checks', 'registers', 'decision', 'payment', 'handover', 'annulment')),

@@ -5,9 +5,7 @@ ALTER TABLE applications
     ADD COLUMN duty_due_on date,
     DROP CONSTRAINT work_is_of_a_kind,
     ADD CONSTRAINT work_is_of_a_kind CHECK (work IN
-        ('intake', 'checks', 'registers', 'decision', 'payment', 'handover', 'annulment', 'dutyProof', 'dutyOverdue')),
-    ADD CONSTRAINT only_what_is_in_force_owes_by_a_day CHECK (duty_due_on IS NULL OR phase = 'inForce'),
-    ADD CONSTRAINT what_is_erased_owes_nothing CHECK (erased_at IS NULL OR (duties = '[]' AND duty_due_on IS NULL));
+        ('intake', 'checks', 'registers', 'decision', 'payment', 'handover', 'annulment', 'dutyProof', 'dutyOverdue'));
 COMMENT ON COLUMN applications.duties IS 'what holder and employer owe and owed after issue, and how each stands';
 COMMENT ON COLUMN applications.duty_due_on IS 'the earliest last day of what is open of them, while the permit is in force';
 
@@ -24,5 +22,5 @@ BEGIN
     NEW.duty_due_on := NULL;
     RETURN NEW;
 END $$;
-CREATE TRIGGER erasing_forgets_duties BEFORE UPDATE ON applications
-    FOR EACH ROW WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL) EXECUTE FUNCTION forget_duties();
+CREATE TRIGGER what_is_erased_owes_nothing BEFORE UPDATE ON applications
+    FOR EACH ROW WHEN (NEW.erased_at IS NOT NULL) EXECUTE FUNCTION forget_duties();

@@ -344,7 +344,8 @@ pub struct DocumentPath {
 /// Hand a document in
 ///
 /// Takes a PDF, JPEG or PNG of at most 10 MiB as the document of this kind, in place of an earlier one. The kinds are
-/// those of the track. The `photo` is printed: it must be a picture of at most 16 million pixels, not a PDF.
+/// those of the track: while a permit is in force those that prove a duty or a change, before that the others. The `photo`
+/// is printed: it must be a picture of at most 16 million pixels, not a PDF.
 #[utoipa::path(tag = "applications", params(
     ("id" = Uuid, Path, description = "The application."),
     ("kind" = String, Path, description = "The document's name in the track.", max_length = 60, pattern = "^[A-Za-z0-9]+$", example = "passport"),

@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 
 use super::*;
 use crate::domain::actor::Role;
+use crate::domain::duty::Obligation;
 use crate::domain::fee::{Money, Uin};
 use crate::domain::form::{Contact, Form};
 use crate::domain::identity::{CountryCode, Sex};
@@ -281,6 +282,42 @@ fn what_is_no_longer_so_is_not_sent() {
     assert!(matches!(compose(&case("en"), "hello"), Err(NoEmail::Unknown(_))));
 }
 
+/// Lets the application owe something after issue.
+fn owe(application: &mut Application, status: DutyStatus) {
+    application.phase = Phase::InForce;
+    application.duties = vec![Obligation {
+        number: 1,
+        duty: "contractCopy".to_owned(),
+        counts_from: day("2026-03-12"),
+        due_on: day("2026-05-12"),
+        status,
+        since: at(),
+        proof: None,
+        notice: None,
+        reason: Some("an officer's own words".to_owned()),
+        reminders: 0,
+        overdue_at: None,
+    }];
+}
+
+#[test]
+fn what_is_owed_after_issue_is_told_with_its_last_day_and_only_while_it_is_owed() {
+    let mut case = case("en");
+    assert!(matches!(compose(&case, "dutyReminder"), Err(NoEmail::Overtaken)));
+    owe(&mut case.application, DutyStatus::Open);
+    let email = compose(&case, "dutyReminder").unwrap();
+    assert!(email.body.contains("by 12 May 2026"), "{}", email.body);
+    assert!(matches!(compose(&case, "dutyOverdue"), Err(NoEmail::Overtaken)));
+    owe(&mut case.application, DutyStatus::Reported);
+    for message in ["dutyReminder", "dutyOverdue", "dutyProofRejected"] {
+        assert!(matches!(compose(&case, message), Err(NoEmail::Overtaken)), "{message}");
+    }
+    owe(&mut case.application, DutyStatus::Overdue);
+    assert!(compose(&case, "dutyOverdue").unwrap().body.contains("Nothing follows by itself"));
+    case.application.phase = Phase::Closed;
+    assert!(matches!(compose(&case, "dutyOverdue"), Err(NoEmail::Overtaken)));
+}
+
 #[test]
 fn every_message_is_written_in_every_language_without_what_mail_must_not_hold() {
     for language in crate::domain::workflow::definition::LANGUAGES {
@@ -294,6 +331,8 @@ fn every_message_is_written_in_every_language_without_what_mail_must_not_hold() 
                     application.information =
                         vec![item(1, InformationKind::Visit, "office", "2026-03-10")];
                 }
+                "dutyReminder" | "dutyProofRejected" => owe(application, DutyStatus::Open),
+                "dutyOverdue" => owe(application, DutyStatus::Overdue),
                 _ => {}
             }
             let email = compose(&case, message).unwrap();

@@ -343,7 +343,7 @@ async fn a_court_puts_an_annulled_permit_back_into_force() {
     let timers = "SELECT array_agg(payload ->> 'command' ORDER BY key) FROM jobs \
                   WHERE kind = 'timer' AND finished_at IS NULL";
     let timers: Vec<String> = app.sql().await.query_one(timers, &[]).await.unwrap().get(0);
-    assert_eq!(timers, ["expire", "lapse", "remind", "remindAgain"]);
+    assert_eq!(timers, ["dutyOverdue", "expire", "lapse", "remind", "remindAgain", "remindDuty"]);
     let propose = json!({ "command": "proposeAnnulment", "grounds": ["G90"], "reason": "Again." });
     app.command(OFFICER, &case.id, propose).await.expect(200);
     app.agreed(&case.id).await;

@@ -150,6 +150,7 @@ const TAMPERINGS: &[(&str, &str, &str, &str)] = &[
     ("applications", "applicant_id", "(SELECT id FROM accounts WHERE name = 'vera')", "applicant"),
     ("applications", "state", "'inForce'", "state"),
     ("applications", "phase", "'checks'", "phase"),
+    ("applications", "duties", "'[]'", "duties"),
     ("applications", "version", "version + 1", "version"),
     ("applications", "created_at", "created_at - interval '1 second'", "createdAt"),
     ("applications", "state_since", "state_since + interval '1 microsecond'", "stateSince"),

@@ -166,6 +166,36 @@ async fn an_application_for_a_barred_activity_is_not_handed_in_on_the_days_of_th
 }
 
 #[actix_web::test]
+async fn a_ban_that_begins_later_bars_the_grant_and_the_report_of_a_hiring_and_of_no_ending() {
+    let app = spawn("later-ban").await;
+    let mut form = app.form();
+    form["employer"]["okved"] = "47.25".into();
+    let waits = app.draft_with(MIGRANT, "patent", form).await;
+    app.command(MIGRANT, &waits.id, json!({ "command": "submit" })).await.expect(200);
+    app.pay(&waits.id).await;
+    app.command(OFFICER, &waits.id, accept()).await.expect(200);
+    app.clear(&waits.id).await;
+    let holder = app.in_force(MIGRANT).await;
+    app.advance(TimeDelta::days(4));
+    let blocked = app.command(OTHER_OFFICER, &waits.id, grant()).await.expect(422);
+    assert_eq!(blocked_by(&blocked), ["issuingNotStopped", "activityNotBanned"]);
+    let notice = |kind: &str, okved: &str| {
+        json!({ "command": "reportDuty", "duty": "employerNotice", "notice": {
+            "kind": kind, "on": "2026-03-06",
+            "employer": { "inn": "7707083893", "name": "ООО «Вино»", "okved": okved } } })
+    };
+    let blocked = app.command(MIGRANT, &holder.id, notice("hiring", "47.25")).await.expect(422);
+    assert_eq!(blocked_by(&blocked), ["activityNotBanned"]);
+    let blocked = &blocked.json()["blockedBy"][0];
+    assert_eq!(blocked["parts"], json!(["notice.okved"]));
+    for free in [notice("hiring", "41.20"), notice("ending", "47.25")] {
+        app.command(MIGRANT, &holder.id, free).await.expect(200);
+    }
+    app.advance(TimeDelta::days(1));
+    app.command(OTHER_OFFICER, &waits.id, grant()).await.expect(200);
+}
+
+#[actix_web::test]
 async fn a_code_of_no_activity_is_refused_by_its_place() {
     let app = TestApp::spawn().await;
     for wrong in ["4725", "47.251", "47,25"] {

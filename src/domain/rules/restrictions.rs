@@ -316,7 +316,7 @@ confidence = \"Z\"
                 "r.toml:1: Syntax: it names no basis; name the act in `basis`",
                 "r.toml:1: W12: the reason of a stop is missing in \"ru\"; add the text in \"ru\"",
                 "r.toml:10: Syntax: \"472\" is no code of an activity; write it as OKVED 2 does, such as \"47.25\"",
-                "r.toml:10: W01: confidence \"Z\" is not defined; use one of: C, W, D, K",
+                "r.toml:10: W01: confidence \"Z\" is not defined; did you mean \"C\"?",
                 "r.toml:15: Syntax: a [[ban]] has no key `why`; use one of: basis, confidence, from, okved, region, to",
             ]
         );
@@ -331,10 +331,10 @@ confidence = \"Z\"
             told,
             [
                 (
-                    17,
+                    16,
                     "the track \"patent\" is stopped twice on one day in region 89 (also in line 1)"
                 ),
-                (26, "the activity 47.2 is barred twice on one day in region 89 (also in line 10)"),
+                (25, "the activity 47.2 is barred twice on one day in region 89 (also in line 10)"),
             ]
         );
         let after = TWO.replace("to = 2026-03-31", "to = 2026-04-30");

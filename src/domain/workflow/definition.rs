@@ -1200,6 +1200,14 @@ pub struct PermitRule {
     pub line: usize,
 }
 
+impl Duty {
+    /// Tells whether a ground to annul is its consequence.
+    #[must_use]
+    pub fn follows(&self, code: &GroundCode) -> bool {
+        matches!(&self.consequence, DutyConsequence::ProposeAnnulment(own) if own == code)
+    }
+}
+
 impl PermitRule {
     /// Finds a duty.
     #[must_use]

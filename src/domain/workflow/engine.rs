@@ -467,7 +467,8 @@ pub fn built_in_states(definition: &Definition, act: BuiltIn) -> Vec<&str> {
     let fits = |state: &State| match act {
         BuiltIn::Open => false,
         BuiltIn::AmendForm => state.initial,
-        // Documents are handed in with a draft, as answers and to prove a change, never slipped under a finished decision.
+        // Documents are handed in with a draft, as answers, to prove a change and as proofs of duties, never slipped under a
+        // finished decision.
         BuiltIn::AttachDocument => {
             state.initial
                 || (state.phase == Phase::Checks && state.awaits == Some(Awaited::Applicant))

@@ -9,7 +9,7 @@ use crate::domain::duty::{DutyProof, DutyStatus, Notice, Obligation, reminders_b
 use crate::domain::event::{Alert, Change};
 use crate::domain::permit::PermitStatus;
 use crate::domain::workflow::command::Command;
-use crate::domain::workflow::definition::{Duty, DutyConsequence, DutyStart};
+use crate::domain::workflow::definition::{Duty, DutyStart};
 
 /// How many duties one permit can have: more are a slip of the pen or mischief.
 const MOST: usize = 100;
@@ -251,12 +251,9 @@ impl Draft<'_, '_> {
     pub(super) fn breach_duties(&mut self) -> Result<(), Rejection> {
         let Some(proposal) = self.after.proposal.clone() else { return Ok(()) };
         for known in self.after.duties.clone() {
-            let named = self.rule(&known.duty).is_some_and(|rule| match &rule.consequence {
-                DutyConsequence::ProposeAnnulment(code) => {
-                    proposal.grounds.iter().any(|one| one == code)
-                }
-                DutyConsequence::Tell => false,
-            });
+            let named = self
+                .rule(&known.duty)
+                .is_some_and(|rule| proposal.grounds.iter().any(|code| rule.follows(code)));
             let missed = known.status == DutyStatus::Overdue
                 || (known.status == DutyStatus::Reported && known.overdue_at.is_some());
             if named && missed {
