@@ -454,6 +454,12 @@ impl<'a> Case<'a> {
                 .filter(|transition| transition.command == command)
                 .flat_map(|transition| &transition.grounds);
             codes = listed.cloned().collect();
+            if let Some(definition) = definition
+                && command == CommandName::ProposeAnnulment
+            {
+                // What follows from a duty can be named only while that is overdue.
+                codes.retain(|code| !definition.permit.duties.iter().any(|one| one.follows(code)));
+            }
         }
         let code = codes
             .get(self.number % codes.len().max(1))
