@@ -505,8 +505,15 @@ impl Guard {
     }
 
     /// Tells whether `self` and `other` are declared alternatives: never both true of one command (rule W06).
+    ///
+    /// A payment is for one charge: what is asked of a payment of one fee and of another is never both true.
     #[must_use]
     pub fn excludes(&self, other: &Self) -> bool {
+        if let (Some(fee), Some(another)) = (self.paid_fee(), other.paid_fee())
+            && fee != another
+        {
+            return true;
+        }
         match (self, other) {
             (Self::PaymentSettles(a), Self::PaymentLeavesOpen(b))
             | (Self::PaymentLeavesOpen(a), Self::PaymentSettles(b))
@@ -519,6 +526,17 @@ impl Guard {
             | (Self::PermitLasts, Self::PermitOver)
             | (Self::PermitOver, Self::PermitLasts) => true,
             _ => false,
+        }
+    }
+
+    /// Gives the fee that the payment at hand must be for.
+    fn paid_fee(&self) -> Option<&str> {
+        match self {
+            Self::PaymentSettles(fee)
+            | Self::PaymentLeavesOpen(fee)
+            | Self::PaymentProlongs(fee)
+            | Self::PaymentFallsShort(fee) => Some(fee),
+            _ => None,
         }
     }
 }

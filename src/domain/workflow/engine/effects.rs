@@ -158,17 +158,7 @@ impl<'c> Draft<'_, 'c> {
             Effect::CreateCharge(fee) => self.charge(fee),
             Effect::BookPayment => self.book(),
             Effect::ProlongPermit(fee) => self.prolong(fee),
-            Effect::AnnulOpenCharges => {
-                let open: Vec<Uuid> = self
-                    .after
-                    .charges
-                    .iter()
-                    .filter(|charge| charge.status == ChargeStatus::Open)
-                    .map(|charge| charge.id)
-                    .collect();
-                open.into_iter()
-                    .try_for_each(|charge| self.change(Change::ChargeAnnulled { charge }))
-            }
+            Effect::AnnulOpenCharges => self.annul_charges(|_| true),
             Effect::DecideGrant => {
                 let decision = Decision::Granted {
                     at: self.event.at,
@@ -221,7 +211,11 @@ impl<'c> Draft<'_, 'c> {
                 self.breach_duties()
             }
             Effect::RecordRequest => self.record_request(),
-            Effect::CloseRequest => self.change(Change::RequestClosed),
+            Effect::CloseRequest => {
+                // What the permit itself still owes is another matter.
+                self.annul_charges(|position| position == FeePosition::OnRequest)?;
+                self.change(Change::RequestClosed)
+            }
             Effect::PrintBlank => self.print_blank(),
             Effect::ChangeForm => self.change_form(),
             Effect::SurrenderPermit => self.surrender(),
@@ -627,6 +621,20 @@ impl<'c> Draft<'_, 'c> {
             })
             .collect();
         self.change(Change::InformationAsked { items })
+    }
+
+    /// Annuls the open charges of fees in some positions.
+    fn annul_charges(&mut self, annuls: impl Fn(FeePosition) -> bool) -> Result<(), Rejection> {
+        let definition = self.context.definition;
+        let open: Vec<Uuid> = self
+            .after
+            .charges
+            .iter()
+            .filter(|charge| charge.status == ChargeStatus::Open)
+            .filter(|charge| definition.fee(&charge.fee).is_none_or(|fee| annuls(fee.position)))
+            .map(|charge| charge.id)
+            .collect();
+        open.into_iter().try_for_each(|charge| self.change(Change::ChargeAnnulled { charge }))
     }
 
     fn charge(&mut self, fee: &str) -> Result<(), Rejection> {
