@@ -539,7 +539,7 @@ impl Bench<'_> {
                 share >= least,
             ))
         };
-        let mut bars: Vec<(String, String, Option<(String, bool)>)> = Vec::new();
+        let mut bars: Vec<(String, String, Figure)> = Vec::new();
         let mut bar =
             |what: &str, bar: &str, found| bars.push((what.to_owned(), bar.to_owned(), found));
         for command in [FINDING, "accept", "grant", "handOver"] {
@@ -650,6 +650,9 @@ const CLAIM: &str = "claim next";
 const SUBMIT: &str = "submit";
 const PAYMENT: &str = "payment callback, signed";
 const MIX: &str = "mix: status 80 %, commands 12 %, payments 8 %";
+
+/// What was found for a bar, in words, and whether that is enough.
+type Figure = Option<(String, bool)>;
 
 /// What is looked at in both sizes.
 const GROWING: [&str; 14] = [

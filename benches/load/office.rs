@@ -273,19 +273,20 @@ impl Office {
 
     /// The first page of a queue.
     pub fn queue(&self, many: usize) -> Vec<Source> {
-        self.same(many, &self.officers[0], vec!["/v1/queues/checks/applications".to_owned()])
+        self.same(many, &self.officers[0], &["/v1/queues/checks/applications".to_owned()])
     }
 
     /// Searches.
     pub fn search(&self, many: usize) -> Vec<Source> {
-        let paths = TYPED.iter().map(|typed| format!("/v1/search?q={typed}")).collect();
-        self.same(many, &self.officers[0], paths)
+        let paths: Vec<String> =
+            TYPED.iter().map(|typed| format!("/v1/search?q={typed}")).collect();
+        self.same(many, &self.officers[0], &paths)
     }
 
     /// The log by application, by who acted, by time.
     pub fn audit(&self, by: &str, many: usize) -> Vec<Source> {
         let now = SystemClock.now();
-        let paths = match by {
+        let paths: Vec<String> = match by {
             "case" => self
                 .applications
                 .iter()
@@ -302,10 +303,10 @@ impl Office {
                 })
                 .collect(),
         };
-        self.same(many, &self.auditor, paths)
+        self.same(many, &self.auditor, &paths)
     }
 
-    fn same(&self, many: usize, who: &Who, paths: Vec<String>) -> Vec<Source> {
+    fn same(&self, many: usize, who: &Who, paths: &[String]) -> Vec<Source> {
         let token = self.tickets.token(who);
         let all: Rc<[Vec<u8>]> =
             paths.iter().map(|path| request("GET", path, Some(&token), "", "")).collect();

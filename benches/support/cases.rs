@@ -111,7 +111,7 @@ async fn draft(app: &App, now: DateTime<Utc>, number: u32) {
     let track = "patent";
     let stated = serde_json::json!({
         "person": { "familyName": "Каримов", "givenName": "Рустам", "patronymic": "Алишерович",
-            "birthDate": "1990-05-17", "sex": if number % 5 == 0 { "female" } else { "male" }, "citizenship": "UZB" },
+            "birthDate": "1990-05-17", "sex": if number.is_multiple_of(5) { "female" } else { "male" }, "citizenship": "UZB" },
         "passport": { "number": format!("FD{}", 1_000_000 + number), "issuedOn": "2021-01-02", "expiresOn": "2031-01-01" },
         "entry": { "enteredOn": today - Days::new(5), "migrationCard": format!("4526 {}", 1_000_000 + number) },
         "occupation": { "code": "7112", "title": "Каменщик" },
@@ -672,9 +672,9 @@ impl Chunk {
             event.to,
         );
         if content.contains('\\') {
-            out.push_str(&escape(&content))
+            out.push_str(&escape(&content));
         } else {
-            out.push_str(&content)
+            out.push_str(&content);
         }
         out.push('\t');
         hex(out, &salt);
