@@ -677,6 +677,12 @@ impl Application {
             .find(|charge| charge.fee == fee && charge.status != ChargeStatus::Annulled)
     }
 
+    /// Gives the paper that counts, of those that the permit was printed on.
+    #[must_use]
+    pub fn valid_blank(&self) -> Option<&Blank> {
+        self.blanks.iter().rev().find(|blank| blank.status == BlankStatus::Valid)
+    }
+
     /// Gives when the decision was made that stands last: that to annul the permit, or else that on the application.
     #[must_use]
     pub fn decided_at(&self) -> Option<DateTime<Utc>> {

@@ -60,7 +60,9 @@ impl PaperKind {
     pub fn is_called_for(self, event: &Event, permit: Option<&Permit>) -> bool {
         event.changes.iter().any(|change| match self {
             Self::Permit => match change {
-                Change::PermitIssued { .. } | Change::PermitCorrected { .. } => true,
+                Change::PermitIssued { .. }
+                | Change::PermitCorrected { .. }
+                | Change::BlankPrinted { .. } => true,
                 Change::FormReplaced { changed, .. } => {
                     let lasts = |permit: &Permit| {
                         matches!(permit.status, PermitStatus::InForce | PermitStatus::Suspended)

@@ -24,6 +24,8 @@ pub struct PermitPaper {
     pub title: Bilingual,
     /// Series and number: `77 0000000016`.
     pub number: String,
+    /// Number of the paper that it is printed on; none on permits that were issued before papers had one.
+    pub blank: Option<String>,
     /// The photograph as a JPEG; a frame stands where there is none.
     pub photo: Option<Vec<u8>>,
     /// The holder's name as the office writes it.
@@ -98,6 +100,7 @@ pub(super) fn print(paper: &PermitPaper, words: &Words<'_>) -> Result<Vec<u8>> {
     let latin = if paper.latin_of_passport { "permit-name-passport" } else { "permit-name-latin" };
     let rows = [
         ("permit-number", Some(paper.number.clone())),
+        ("permit-blank", paper.blank.clone()),
         ("permit-name", Some(paper.name.clone())),
         (latin, Some(paper.latin_name.clone())),
         ("permit-birth-date", Some(day(paper.birth_date))),

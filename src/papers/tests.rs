@@ -19,6 +19,7 @@ fn permit() -> PermitPaper {
         language: "en".to_owned(),
         title: text("Патент"),
         number: "77 0000000016".to_owned(),
+        blank: Some("B77-0000000024".to_owned()),
         photo: None,
         name: "Каримов Рустам".to_owned(),
         latin_name: "KARIMOV RUSTAM".to_owned(),

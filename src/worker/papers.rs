@@ -172,6 +172,7 @@ impl Case<'_> {
             language: language(&application.form),
             title: both(&self.definition.title, &application.form),
             number: format!("{} {}", permit.number.series(), permit.number.number()),
+            blank: application.valid_blank().map(|blank| blank.number.to_string()),
             photo,
             name: permit.holder_name.clone(),
             latin_of_passport: latin.of_passport,

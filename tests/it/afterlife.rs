@@ -51,7 +51,7 @@ impl TestApp {
     }
 
     /// The numbers of a case's papers and how each stands.
-    async fn papers(&self, case: &Case) -> Vec<(String, String)> {
+    async fn blanks(&self, case: &Case) -> Vec<(String, String)> {
         let seen = self.see(&case.id).await;
         let papers = seen["blanks"].as_array().unwrap();
         let text = |one: &Value, name: &str| one[name].as_str().unwrap().to_owned();
@@ -77,7 +77,7 @@ async fn a_duplicate_is_a_new_paper_of_the_same_permit() {
     let app = TestApp::spawn().await;
     let case = app.in_force(MIGRANT).await;
     let before = app.see(&case.id).await["permit"].clone();
-    let [(first, status)] = app.papers(&case).await.try_into().unwrap();
+    let [(first, status)] = app.blanks(&case).await.try_into().unwrap();
     assert_eq!(status, "valid");
 
     let asked = app.command(MIGRANT, &case.id, duplicate()).await.expect(200).json();
@@ -104,7 +104,7 @@ async fn a_duplicate_is_a_new_paper_of_the_same_permit() {
     assert_eq!((&issued["state"], &issued["permit"]), (&json!("inForce"), &before));
     assert_eq!((&issued["request"], app.work(&case.id).await), (&Value::Null, None));
 
-    let [old, new] = app.papers(&case).await.try_into().unwrap();
+    let [old, new] = app.blanks(&case).await.try_into().unwrap();
     assert_eq!(old, (first.clone(), "superseded".into()));
     assert_ne!(new.0, first);
     assert_eq!(new.1, "valid");
@@ -120,7 +120,7 @@ async fn a_duplicate_is_a_new_paper_of_the_same_permit() {
 async fn a_paper_of_another_permit_and_a_mistyped_one_are_unknown() {
     let app = TestApp::spawn().await;
     let (one, other) = (app.in_force(MIGRANT).await, app.in_force(EMPLOYER).await);
-    let theirs = app.papers(&other).await[0].0.clone();
+    let theirs = app.blanks(&other).await[0].0.clone();
     for paper in [theirs.as_str(), "B77-0000000017", "nonsense", ""] {
         let found = app.looked_up(&one, &format!("?blank={paper}")).await;
         assert_eq!(found["blank"], "unknown", "{paper}");
@@ -141,7 +141,7 @@ async fn a_second_duplicate_needs_a_second_duty() {
     assert_eq!(blocked_by(&unpaid), ["feeSettled"]);
     app.pay(&case.id).await;
     app.command(OFFICER, &case.id, give("issueDuplicate")).await.expect(200);
-    let papers = app.papers(&case).await;
+    let papers = app.blanks(&case).await;
     let stand: Vec<&str> = papers.iter().map(|(_, status)| status.as_str()).collect();
     assert_eq!(stand, ["superseded", "superseded", "valid"]);
     app.agreed(&case.id).await;
@@ -158,7 +158,7 @@ async fn what_is_taken_back_or_refused_is_owed_no_more_and_prints_nothing() {
         let charge = back["charges"].as_array().unwrap().last().unwrap().clone();
         assert_eq!((&charge["fee"], &charge["status"]), (&json!("changeDuty"), &json!("annulled")));
     }
-    assert_eq!(app.papers(&case).await.len(), 1);
+    assert_eq!(app.blanks(&case).await.len(), 1);
     assert_eq!(app.mails(&case.id).await.last().unwrap(), "requestRefused");
     app.agreed(&case.id).await;
 }

@@ -86,7 +86,7 @@ impl TestApp {
         self.standing(case).await[0].2.clone()
     }
 
-    async fn count(&self, case: &Case, message: &str) -> usize {
+    async fn mailed(&self, case: &Case, message: &str) -> usize {
         self.mails(&case.id).await.iter().filter(|one| *one == message).count()
     }
 }
@@ -142,8 +142,8 @@ async fn the_holder_is_reminded_twice_and_told_once_that_it_is_late() {
     ] {
         app.on(day).await;
         app.drain().await;
-        let reminders = app.count(&case, "dutyReminder").await;
-        told.push((reminders, app.count(&case, "dutyOverdue").await, app.copy(&case).await));
+        let reminders = app.mailed(&case, "dutyReminder").await;
+        told.push((reminders, app.mailed(&case, "dutyOverdue").await, app.copy(&case).await));
     }
     let expected = [
         (0, 0, "open"),
@@ -197,7 +197,7 @@ async fn a_proof_is_looked_at_by_an_officer_and_owed_again_when_it_does_not_do()
     let seen = app.get(&case.path("")).by(MIGRANT).send().await.expect(200).json();
     assert_eq!(seen["duties"][0]["owed"]["reason"], "It is not signed.");
     assert_eq!(seen["duties"][0]["owed"]["proof"], Value::Null);
-    assert_eq!(app.count(&case, "dutyProofRejected").await, 1);
+    assert_eq!(app.mailed(&case, "dutyProofRejected").await, 1);
     assert_eq!(app.work(&case.id).await, None);
     app.command(OFFICER, &case.id, confirm(1)).await.expect(422);
 
@@ -210,7 +210,7 @@ async fn a_proof_is_looked_at_by_an_officer_and_owed_again_when_it_does_not_do()
     assert_eq!((app.copy(&case).await.as_str(), app.work(&case.id).await), ("fulfilled", None));
     app.on("2026-06-10").await;
     assert_eq!(
-        (app.count(&case, "dutyReminder").await, app.count(&case, "dutyOverdue").await),
+        (app.mailed(&case, "dutyReminder").await, app.mailed(&case, "dutyOverdue").await),
         (0, 0)
     );
     app.agreed(&case.id).await;
@@ -420,14 +420,14 @@ async fn a_notice_that_is_late_has_no_consequence_but_that_people_are_told() {
     let case = app.patent().await;
     app.command(MIGRANT, &case.id, notice("hiring", app.today())).await.expect(200);
     app.on("2026-03-04").await;
-    assert_eq!(app.count(&case, "dutyReminder").await, 1);
+    assert_eq!(app.mailed(&case, "dutyReminder").await, 1);
     app.on("2026-03-06").await;
     assert_eq!(app.standing(&case).await[1], owed("employerNotice", "2026-03-05", "overdue"));
     assert_eq!(app.copy(&case).await, "open", "another duty has its own last day");
     let blocked = app.command(OFFICER, &case.id, propose("G15")).await.expect(422);
     assert_eq!(blocked_by(&blocked), ["dutyMissed"]);
     app.on("2026-04-20").await;
-    assert_eq!(app.count(&case, "dutyReminder").await, 2, "the copy is reminded of on its day");
+    assert_eq!(app.mailed(&case, "dutyReminder").await, 2, "the copy is reminded of on its day");
     app.agreed(&case.id).await;
 }
 
@@ -444,9 +444,9 @@ async fn another_calendar_moves_the_last_day_of_what_is_open() {
     assert_eq!(app.standing(&case).await, [owed("contractCopy", "2026-05-05", "open")]);
     assert_eq!(app.standing(&done).await, [owed("contractCopy", "2026-05-04", "reported")]);
     app.on("2026-04-20").await;
-    assert_eq!(app.count(&case, "dutyReminder").await, 0);
+    assert_eq!(app.mailed(&case, "dutyReminder").await, 0);
     app.on("2026-04-21").await;
-    assert_eq!(app.count(&case, "dutyReminder").await, 1);
+    assert_eq!(app.mailed(&case, "dutyReminder").await, 1);
     app.on("2026-05-05").await;
     assert_eq!(app.copy(&case).await, "open");
     app.on("2026-05-06").await;
@@ -463,7 +463,7 @@ async fn a_permit_that_has_ended_owes_nothing_by_a_day_any_more() {
     assert_eq!(app.state(&case.id).await, "lapsed");
     app.on("2026-06-01").await;
     assert_eq!(
-        (app.count(&case, "dutyReminder").await, app.copy(&case).await.as_str()),
+        (app.mailed(&case, "dutyReminder").await, app.copy(&case).await.as_str()),
         (0, "open")
     );
     app.command(MIGRANT, &case.id, report()).await.expect(409).problem("wrong-state");

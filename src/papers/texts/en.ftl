@@ -3,6 +3,7 @@
 country = Russian Federation
 
 permit-number = Series, number
+permit-blank = Number of this paper
 permit-name = Family name, given name, patronymic
 permit-name-passport = Name in Latin letters, as in the passport
 permit-name-latin = Name in Latin letters (transliterated after ICAO)

@@ -3,6 +3,7 @@
 country = Российская Федерация
 
 permit-number = Серия, номер
+permit-blank = Номер бланка
 permit-name = Фамилия, имя, отчество
 permit-name-passport = Имя латинскими буквами, как в паспорте
 permit-name-latin = Имя латинскими буквами (транслитерация ИКАО)
