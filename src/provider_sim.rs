@@ -22,6 +22,9 @@ use crate::webhook::{Key, Signed};
 /// How long the office has to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The port that it takes unless told otherwise.
+pub const PORT: u16 = 8091;
+
 /// The path at the office.
 const CALLBACK: &str = "/v1/callbacks/payments";
 
@@ -232,13 +235,14 @@ impl Simulator {
         self.server(listener, true)
     }
 
-    /// Serves on a free port of the loopback address, beside whatever else this process does.
+    /// Serves on port 8091 of the loopback address, or on a free one if that is taken, beside whatever else this process does.
     ///
     /// # Errors
     /// [`Error::Internal`] when there is none.
     pub fn start(&self) -> Result<Running> {
         let failed = |error| Error::internal("cannot listen for the simulated provider", error);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+        let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        let listener = bind(PORT).or_else(|_| bind(0)).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let server = self.server(listener, false)?;
         let handle = server.handle();

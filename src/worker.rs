@@ -43,15 +43,8 @@ use crate::storage::{Conn, Db, accounts, applications, shares};
 use crate::telemetry::chain;
 
 /// The kinds of jobs that share the worker's places.
-const KINDS: [&str; 7] = [
-    "redate",
-    "alert",
-    "mail",
-    "matchWaiting",
-    "releaseClaims",
-    "makePaper",
-    "deleteDocuments",
-];
+const KINDS: [&str; 7] =
+    ["redate", "alert", "mail", "matchWaiting", "releaseClaims", "makePaper", "deleteDocuments"];
 
 /// The kind of job that gives the timer's commands: many at once, and one such batch at a time, so that a midnight on
 /// which thousands of paid periods end keeps no mail waiting.

@@ -5,7 +5,7 @@ UPDATE applications SET work = NULL WHERE work IN ('dutyProof', 'dutyOverdue');
 ALTER TABLE applications
     DROP CONSTRAINT work_is_of_a_kind,
     ADD CONSTRAINT work_is_of_a_kind CHECK (work IN
-        ('intake', 'checks', 'registers', 'decision', 'payment', 'handover', 'annulment')),
+        ('intake', 'checks', 'registers', 'decision', 'payment', 'handover', 'annulment', 'request')),
     DROP COLUMN duty_due_on,
     DROP COLUMN duties;
 CREATE INDEX applications_with_dates ON applications (id)

@@ -5,7 +5,8 @@ ALTER TABLE applications
     ADD COLUMN duty_due_on date,
     DROP CONSTRAINT work_is_of_a_kind,
     ADD CONSTRAINT work_is_of_a_kind CHECK (work IN
-        ('intake', 'checks', 'registers', 'decision', 'payment', 'handover', 'annulment', 'dutyProof', 'dutyOverdue'));
+        ('intake', 'checks', 'registers', 'decision', 'payment', 'handover', 'annulment', 'request', 'dutyProof',
+         'dutyOverdue'));
 COMMENT ON COLUMN applications.duties IS 'what holder and employer owe and owed after issue, and how each stands';
 COMMENT ON COLUMN applications.duty_due_on IS 'the earliest last day of what is open of them, while the permit is in force';
 

@@ -9,7 +9,7 @@ use super::Failure;
 use crate::clock::SystemClock;
 use crate::config::LogFormat;
 use crate::error::Error;
-use crate::provider_sim::{Options, Simulator};
+use crate::provider_sim::{Options, PORT, Simulator};
 use crate::telemetry;
 use crate::webhook::Key;
 
@@ -17,7 +17,7 @@ use crate::webhook::Key;
 #[derive(Debug, Args)]
 pub struct ProviderSimArgs {
     /// Address to serve on
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8091")]
+    #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::from(([127, 0, 0, 1], PORT)))]
     pub listen: SocketAddr,
     /// Where the office is
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]

@@ -325,7 +325,7 @@ mod tests {
     fn full() -> Form {
         serde_json::from_value(serde_json::json!({
             "person": {"familyName": "Каримов", "givenName": "Рустам", "patronymic": "Алишерович",
-                "birthDate": "1990-05-17", "sex": "male", "citizenship": "UZB"},
+                "birthDate": "1990-05-17", "sex": "male", "citizenship": "UZB", "inn": "500100732259"},
             "passport": {"number": "FA1234567", "issuedOn": "2021-01-02", "expiresOn": "2031-01-01",
                 "mrz": ["P<", "FA"]},
             "entry": {"enteredOn": "2026-03-05", "migrationCard": "4526 1234567", "fineReceipt": "1"},

@@ -596,6 +596,7 @@ fn case(email: &str) -> Case {
         "createdAt": "2026-03-01T09:00:00Z", "stateSince": "2026-03-01T09:00:00Z",
         "submittedAt": "2026-03-01T09:00:00Z", "dueOn": "2026-03-17", "documents": [], "checks": [],
         "information": [], "charges": [], "hands": [], "notes": [], "corrections": [],
+        "blanks": [], "afterLife": {},
         "form": {"contact": {"email": email, "phone": null, "language": "en"}}
     }))
     .unwrap();

@@ -267,8 +267,9 @@ async fn a_refusal_names_its_grounds_in_the_language_asked_for() {
     let details = details.json(json!({ "birthDate": BIRTH_DATE })).send().await.expect(200).json();
     assert_eq!(details["decision"], "refused");
     assert_eq!(details["grounds"], english["grounds"]);
-    // It is over: nothing can be asked for any more.
-    assert_eq!(app.get(&case.path("")).by(MIGRANT).send().await.json()["commands"], json!([]));
+    // It is over: nothing is left but to complain.
+    let seen = app.get(&case.path("")).by(MIGRANT).send().await.json();
+    assert_eq!(seen["commands"], json!([{ "command": "complain", "blockedBy": [] }]));
     let again = json!({ "command": "withdraw" });
     app.command(MIGRANT, &case.id, again).await.expect(409).problem("wrong-state");
 }

@@ -141,6 +141,31 @@ const PATENT: &[Move] = &[
     ("changeRequested", "supersede", CLOCK, "superseded"),
     ("surrenderRequested", "supersede", CLOCK, "superseded"),
     ("suspended", "supersede", CLOCK, "superseded"),
+    ("duplicateRequested", "remind", CLOCK, "duplicateRequested"),
+    ("duplicateRequested", "remindAgain", CLOCK, "duplicateRequested"),
+    ("duplicateRequested", "reportDuty", MINE, "duplicateRequested"),
+    ("duplicateRequested", "remindDuty", CLOCK, "duplicateRequested"),
+    ("duplicateRequested", "dutyOverdue", CLOCK, "duplicateRequested"),
+    ("changeRequested", "remind", CLOCK, "changeRequested"),
+    ("changeRequested", "remindAgain", CLOCK, "changeRequested"),
+    ("changeRequested", "reportDuty", MINE, "changeRequested"),
+    ("changeRequested", "remindDuty", CLOCK, "changeRequested"),
+    ("changeRequested", "dutyOverdue", CLOCK, "changeRequested"),
+    ("surrenderRequested", "recordPayment", MONEY, "surrenderRequested"),
+    ("surrenderRequested", "remind", CLOCK, "surrenderRequested"),
+    ("surrenderRequested", "remindAgain", CLOCK, "surrenderRequested"),
+    ("surrenderRequested", "reportDuty", MINE, "surrenderRequested"),
+    ("surrenderRequested", "remindDuty", CLOCK, "surrenderRequested"),
+    ("surrenderRequested", "dutyOverdue", CLOCK, "surrenderRequested"),
+    ("suspended", "recordPayment", MONEY, "suspended"),
+    ("suspended", "remind", CLOCK, "suspended"),
+    ("suspended", "remindAgain", CLOCK, "suspended"),
+    ("suspended", "reportDuty", MINE, "suspended"),
+    ("suspended", "remindDuty", CLOCK, "suspended"),
+    ("suspended", "dutyOverdue", CLOCK, "suspended"),
+    ("suspended", "confirmDuty", OFFICE, "suspended"),
+    ("suspended", "rejectDutyProof", OFFICE, "suspended"),
+    ("suspended", "excuseDuty", OFFICE, "suspended"),
     ("intakeRefused", "complain", MINE, "intakeAppealed"),
     ("intakeAppealed", "upholdComplaint", SENIOR, "submitted"),
     ("intakeAppealed", "rejectComplaint", SENIOR, "intakeRefused"),
@@ -310,7 +335,8 @@ fn complete<'b>(bench: &'b Bench, definition: &Definition, role: Role, state: &s
     if state == "checking" {
         case.clear_checks(&mut case_giver);
     }
-    if matches!(state, "inForce" | "annulmentProposed") && definition.permit.has_duties_owed() {
+    let phase = definition.state(state).map(|state| state.phase);
+    if phase == Some(Phase::InForce) && definition.permit.has_duties_owed() {
         case.hand_in_proofs();
         let applicant = case.applicant.clone();
         case.give(&report("employerNotice", Some(case.today())), &applicant);

@@ -192,7 +192,7 @@ mod tests {
         let codes: Vec<String> = list.iter().map(|ground| ground.code.to_string()).collect();
         let mut expected: Vec<String> = (1..=20).map(|n| format!("G{n:02}")).collect();
         expected.push("G90".into());
-        expected.extend((1..=5).map(|n| format!("I{n:02}")));
+        expected.extend((1..=6).map(|n| format!("I{n:02}")));
         assert_eq!(codes, expected);
         let intake = list.iter().filter(|ground| ground.code.is_intake());
         assert!(intake.map(|ground| ground.confidence).all(|c| c == Confidence::Assumption));

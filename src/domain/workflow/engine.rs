@@ -427,12 +427,13 @@ pub fn attach_document(
 ) -> Result<Step, Rejection> {
     let states = built_in_states(context.definition, BuiltIn::AttachDocument);
     applicant_may(application, actor, &states)?;
-    // What proves a duty is handed in after issue, and nothing else is.
+    // What proves a duty is handed in after issue; the others before it, and where they prove a change of the permit.
     let issued = application.phase == Phase::InForce;
+    let changes = context.definition.takes_proofs(&application.state);
     let permit = &context.definition.permit;
     let mut known: Vec<&str> =
         context.definition.documents.iter().map(|rule| rule.id.as_str()).collect();
-    known.retain(|kind| permit.is_proof(kind) == issued);
+    known.retain(|kind| if permit.is_proof(kind) { issued } else { !issued || changes });
     let looked_at = |one: &Obligation| {
         let proof = one.proof.as_ref().filter(|_| one.status == DutyStatus::Reported);
         proof.is_some_and(|proof| proof.document == document.kind)
@@ -512,15 +513,17 @@ fn is_done_with(application: &Application, by: Uuid, context: &Context<'_>) -> b
 }
 
 /// Gives what the office's people can give from here to move it on. Corrections put right what is done: no work waits for
-/// them.
+/// them; nor does any for a month that its holder pays at the counter.
 fn office_transitions<'a>(
     application: &'a Application,
     context: &Context<'a>,
 ) -> impl Iterator<Item = &'a Transition> {
     let office = |party: &Party| matches!(party, Party::Officer | Party::SeniorOfficer);
     let transitions = context.definition.transitions.iter();
+    let in_force = application.phase == Phase::InForce;
     transitions
         .filter(|one| one.from.contains(&application.state) && !one.command.is_correction())
+        .filter(move |one| !(in_force && one.command == CommandName::RecordPayment))
         .filter(move |one| one.actors.iter().any(office))
 }
 

@@ -207,7 +207,7 @@ impl TestApp {
     pub async fn owed(&self, id: &str) -> Value {
         let seen = self.see(id).await;
         let charges = seen["charges"].as_array().unwrap();
-        let owed = charges.iter().find(|charge| charge["outstanding"]["kopecks"] != 0);
+        let owed = charges.iter().rfind(|charge| charge["outstanding"]["kopecks"] != 0);
         owed.expect("something is owed").clone()
     }
 

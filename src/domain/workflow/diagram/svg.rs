@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::layout::{Arrow, BOX_WIDTH, HEADER, Layout, MARGIN, Node, layout, width};
-use crate::domain::workflow::definition::{Awaited, Definition, Phase};
+use crate::domain::workflow::definition::{Awaited, CommandName, Definition, Phase};
 
 /// Dark on white: every colour has a contrast of at least 4.5 to 1.
 const HUES: [&str; 9] = [
@@ -37,7 +37,7 @@ const ENGLISH: Words = Words {
     timer: "by the timer",
     stays: "↻ stays in the state",
     end: "final state",
-    corrections: "Corrections by a second, senior officer lead back and are not drawn",
+    corrections: "Complaints, and corrections by a second, senior officer, lead back and are not drawn",
 };
 
 const RUSSIAN: Words = Words {
@@ -49,7 +49,7 @@ const RUSSIAN: Words = Words {
     timer: "по таймеру",
     stays: "↻ остаётся в состоянии",
     end: "конечное состояние",
-    corrections: "Исправления, которые вносит другой, старший сотрудник, ведут назад и не показаны",
+    corrections: "Жалобы и исправления, которые вносит другой, старший сотрудник, ведут назад и не показаны",
 };
 
 /// Draws a definition as a self-contained SVG picture with the wording of a language (English unless `ru`).
@@ -92,11 +92,11 @@ pub fn svg(definition: &Definition, language: &str) -> String {
     out
 }
 
-/// Names the commands that are not drawn.
+/// Names the commands that are not drawn: corrections, and complaints where they are made.
 fn corrections(definition: &Definition) -> Vec<&'static str> {
     let all = definition.transitions.iter().map(|transition| transition.command);
     let mut names = Vec::new();
-    for command in all.filter(|command| command.is_correction()) {
+    for command in all.filter(|one| one.is_correction() || *one == CommandName::Complain) {
         if !names.contains(&command.name()) {
             names.push(command.name());
         }

@@ -12,8 +12,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    ALREADY_ANSWERED, ANSWER_STANDS, Blocked, Context, Misfit, Reissued, Rejection, Step, deadlines,
-    months,
+    ALREADY_ANSWERED, ANSWER_STANDS, Blocked, Context, Misfit, Reissued, Rejection, Step,
+    deadlines, months,
 };
 use crate::domain::actor::Actor;
 use crate::domain::application::{Application, Decision, InformationItem, Proposal};

@@ -11,7 +11,7 @@ use super::months::{Prolongation, prolongation};
 use super::{Context, Reissued, Rejection, deadlines};
 use crate::domain::actor::Actor;
 use crate::domain::after_life::Complaint;
-use crate::domain::application::{Application, Hand};
+use crate::domain::application::{Application, Document, Hand};
 use crate::domain::checks::{Check, blocking};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Payment};
 use crate::domain::form::FIELDS;
@@ -274,7 +274,8 @@ fn holds(
         Guard::ChangeProven => {
             let request = application.after_life.request.as_ref();
             let proven = request.is_some_and(|request| {
-                application.documents.iter().any(|one| one.attached_at > request.at)
+                let duty = |one: &Document| context.definition.permit.is_proof(&one.kind);
+                application.documents.iter().any(|one| one.attached_at > request.at && !duty(one))
             });
             (!proven).then(|| {
                 Blocked::new(

@@ -214,9 +214,9 @@ mod tests {
     fn w14_every_issue_opens_what_is_owed() {
         assert_eq!(wrong(&[]), Vec::<String>::new());
         let told = "W14: \"handOver\" issues the permit and does not open its duties after that";
-        assert_eq!(wrong(&[("[\"issuePermit\", \"openDuties\"]", "[\"issuePermit\"]")]), [told]);
-        let turned = "[\"openDuties\", \"issuePermit\"]";
-        assert_eq!(wrong(&[("[\"issuePermit\", \"openDuties\"]", turned)]), [told]);
+        let both = "\"issuePermit\", \"openDuties\"";
+        assert_eq!(wrong(&[(both, "\"issuePermit\"")]), [told]);
+        assert_eq!(wrong(&[(both, "\"openDuties\", \"issuePermit\"")]), [told]);
         assert_eq!(
             wrong(&[(
                 "effects = [\"dropProposal\"]",
@@ -250,9 +250,9 @@ mod tests {
             found.contains(&"W14: in state \"inForce\" no duty comes to its `dutyDue`".to_owned()),
             "{found:?}"
         );
-        let from = "command = \"reportDuty\"\nfrom = [\"inForce\", \"annulmentProposed\"]";
+        let from = "command = \"reportDuty\"\nfrom = [\n    \"inForce\", \"annulmentProposed\", ";
         assert_eq!(
-            wrong(&[(from, "command = \"reportDuty\"\nfrom = [\"inForce\"]")]),
+            wrong(&[(from, "command = \"reportDuty\"\nfrom = [\n    \"inForce\", ")]),
             ["W14: in state \"annulmentProposed\" nobody can report a duty"]
         );
     }
