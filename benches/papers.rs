@@ -52,6 +52,7 @@ fn permit(photo: Vec<u8>) -> PermitPaper {
         language: "en".to_owned(),
         title: text("Патент на работу", "Patent for work"),
         number: "77 0000000016".to_owned(),
+        blank: Some("B77-0000000024".to_owned()),
         photo: Some(photo),
         name: "Каримов Рустам Алишерович".to_owned(),
         latin_name: "KARIMOV RUSTAM ALISHEROVICH".to_owned(),

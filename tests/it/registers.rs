@@ -184,9 +184,10 @@ struct Request {
     error: Option<String>,
 }
 
-/// A family name that nobody else in this process has: the office looks for people who apply twice.
+/// A family name that nobody else in this process has: the office looks for people who apply twice, and takes spellings
+/// of one name for each other, such as those with ж and with и.
 fn name(number: u32) -> String {
-    let letters = ['а', 'б', 'в', 'г', 'д', 'е', 'ж', 'з', 'и', 'к'];
+    let letters = ['а', 'б', 'в', 'г', 'д', 'е', 'л', 'з', 'м', 'к'];
     let digits = number.to_string();
     digits.bytes().flat_map(|digit| [letters[usize::from(digit - b'0')], 'о']).collect()
 }

@@ -225,7 +225,7 @@ pub(super) fn w15(p: &mut Proof<'_>, standings: &Standings<'_>) {
                     format!("starts in \"{from}\", where no complaint waits"),
                     "start it where one does",
                 );
-            } else if !ends.iter().all(|end| decided(&end)) {
+            } else if !ends.iter().all(decided) {
                 fault(
                     "could be given by the person who decided".into(),
                     "add the command that is complained of to its `four_eyes`",

@@ -219,8 +219,8 @@ mod tests {
         assert_eq!(wrong(&[(both, "\"openDuties\", \"issuePermit\"")]), [told]);
         assert_eq!(
             wrong(&[(
-                "effects = [\"dropProposal\"]",
-                "effects = [\"dropProposal\", \"openDuties\"]"
+                "effects = [\"dropProposal\", \"resumePermit\"]",
+                "effects = [\"dropProposal\", \"resumePermit\", \"openDuties\"]"
             )]),
             ["W14: \"rejectAnnulment\" opens duties and issues no permit"]
         );
