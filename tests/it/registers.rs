@@ -184,11 +184,11 @@ struct Request {
     error: Option<String>,
 }
 
-/// A family name that nobody else in this process has: the office looks for people who apply twice, and takes spellings
-/// of one name for each other, such as those with ж and with и.
+/// A family name that nobody else in this process has, nor one that differs in a letter alone: the office looks for people
+/// who apply twice, and slips of the pen do not hide them.
 fn name(number: u32) -> String {
     let letters = ['а', 'б', 'в', 'г', 'д', 'е', 'л', 'з', 'м', 'к'];
-    let digits = number.to_string();
+    let digits = (u64::from(number) * 48_271 % 2_147_483_647).to_string();
     digits.bytes().flat_map(|digit| [letters[usize::from(digit - b'0')], 'о']).collect()
 }
 
