@@ -163,7 +163,7 @@ pub struct DemoArgs {
 pub enum WorkflowCommand {
     /// Prove that definitions are sound
     ///
-    /// Checks definitions against the rules W01 to W14 and names every mistake with file, line and rule. Exits
+    /// Checks definitions against the rules W01 to W15 and names every mistake with file, line and rule. Exits
     /// with 1 when there is any.
     #[command(after_long_help = AfterHelp::WORKFLOW_CHECK)]
     Check {
