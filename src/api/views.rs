@@ -16,6 +16,7 @@ use crate::domain::duty::{DutyDays, DutyStatus, Obligation};
 use crate::domain::event::{Act, BuiltIn, Change, Event};
 use crate::domain::fee::page::PaymentPage;
 use crate::domain::fee::payee::Requisites;
+use crate::domain::fee::revision::{Revision, RevisionKind};
 use crate::domain::fee::{Charge, ChargeStatus, Money};
 use crate::domain::form::FieldChange;
 use crate::domain::ground::Grounds;
@@ -261,13 +262,25 @@ pub struct ChargeView {
     /// `beforeAcceptance`, `beforeHandover`, `whileInForce` or, of what is asked about a permit in force, `onRequest`.
     #[schema(max_length = 20, example = "beforeAcceptance")]
     pub position: &'static str,
+    /// What the office took for paid without a payment: it came in another way than through the provider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paid_outside: Option<AmountView>,
     /// How it was last changed, as GIS GMP counts: 1 new, 2 clarified, 3 annulled, 4 de-annulled.
     #[schema(minimum = 1, maximum = 4, example = 1)]
     pub change_status: u8,
+    /// The same by name: `new`, `clarified`, `annulled` or `deannulled`.
+    #[schema(max_length = 10, example = "new")]
+    pub change_status_name: &'static str,
     /// How it and its payments meet, as GIS GMP counts: 1 matched, 2 in part, 3 not matched, 4 without a payment, 5 put to it
     /// by the payer's document or an officer.
     #[schema(minimum = 1, maximum = 5, example = 3)]
     pub acknowledgement: u8,
+    /// The same by name: `matched`, `preliminary`, `notMatched`, `withoutPayment` or `forced`.
+    #[schema(max_length = 14, example = "notMatched")]
+    pub acknowledgement_name: &'static str,
+    /// The change that an officer proposed last; for the office.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<RevisionView>,
     /// Where it can be paid at once, while something is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(
@@ -358,10 +371,87 @@ impl ChargeView {
                 ChargeStatus::Annulled => "annulled",
             },
             position: fee.map_or(FeePosition::BeforeAcceptance, |fee| fee.position).name(),
+            paid_outside: (!charge.outside.is_zero()).then(|| charge.outside.into()),
             change_status: charge.change.number(),
+            change_status_name: charge.change.name(),
             acknowledgement: charge.acknowledgement.number(),
+            acknowledgement_name: charge.acknowledgement.name(),
+            revision: None,
             payment_page: page.and_then(|page| page.link(charge)),
             payee: charge.requisites.as_deref().map(Into::into),
+        }
+    }
+
+    /// Shows also what the office changes about it.
+    #[must_use]
+    pub fn inside(self, charge: &Charge) -> Self {
+        Self { revision: charge.revision.as_deref().map(Into::into), ..self }
+    }
+}
+
+/// A change of a charge: what, why, who proposed it, and who agreed.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionView {
+    /// `clarify`, `annul`, `deannul` or `acknowledge`.
+    #[schema(max_length = 12, example = "annul")]
+    pub change: &'static str,
+    /// Whether a second officer has still to say something.
+    pub waits: bool,
+    /// Why.
+    #[schema(max_length = 2000)]
+    pub reason: String,
+    /// The officer who proposed it.
+    pub proposed_by: Uuid,
+    /// When.
+    pub proposed_at: DateTime<Utc>,
+    /// The second officer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmed_by: Option<Uuid>,
+    /// When he agreed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<DateTime<Utc>>,
+    /// The amount, where it becomes another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<AmountView>,
+    /// The payee, where it becomes another one, or is paid for something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payee: Option<PayeeView>,
+    /// Number of the paper that proves the payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 60)]
+    pub document: Option<String>,
+    /// The day on which it was paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paid_on: Option<NaiveDate>,
+}
+
+impl From<&Revision> for RevisionView {
+    fn from(revision: &Revision) -> Self {
+        let (mut amount, mut payee, mut document, mut paid_on) = (None, None, None, None);
+        match &revision.kind {
+            RevisionKind::Clarify { amount: to, requisites } => {
+                amount = to.map(Into::into);
+                payee = requisites.as_deref().map(Into::into);
+            }
+            RevisionKind::Acknowledge { document: paper, paid_on: on } => {
+                document = Some(paper.clone());
+                paid_on = Some(*on);
+            }
+            RevisionKind::Annul | RevisionKind::Deannul => {}
+        }
+        Self {
+            change: revision.kind.step().name(),
+            waits: revision.waits(),
+            reason: revision.reason.clone(),
+            proposed_by: revision.proposed_by,
+            proposed_at: revision.proposed_at,
+            confirmed_by: revision.confirmed_by,
+            confirmed_at: revision.confirmed_at,
+            amount,
+            payee,
+            document,
+            paid_on,
         }
     }
 }
@@ -1285,7 +1375,10 @@ impl ApplicationView {
             charges: application
                 .charges
                 .iter()
-                .map(|charge| ChargeView::of(charge, definition, seen.payment_page, language))
+                .map(|charge| {
+                    let view = ChargeView::of(charge, definition, seen.payment_page, language);
+                    if inside { view.inside(charge) } else { view }
+                })
                 .collect(),
             decision: application.decision.as_ref().map(|decision| match decision {
                 Decision::Granted { at, by, .. } => DecisionView {

@@ -1,4 +1,4 @@
-//! Money: what the provider tells of, what officers match, let go and give back.
+//! Money: what the provider tells of, what officers match, let go and give back, and what they change about a charge.
 //!
 //! A payment finds its charge by the UIN that it quotes, else by the payer's document, the KBK and the amount, if just one
 //! open charge fits; else it waits for an officer. What is paid beyond a charge waits, too.
@@ -15,6 +15,7 @@ use super::{
 use crate::domain::actor::Actor;
 use crate::domain::application::Application;
 use crate::domain::fee::ledger::{LedgerError, PaymentStep};
+use crate::domain::fee::revision::RevisionAct;
 use crate::domain::fee::statement::{Comparison, Statement, compare, span};
 use crate::domain::fee::{ChargeStatus, Match, MatchedBy, Payment, Uin};
 use crate::domain::lookup;
@@ -351,6 +352,30 @@ impl Casework {
         let wants = Wants::default();
         self.change_payment(ask, &seen, application, wants, render, |application, context| {
             engine::release_payment(application, booked, reason, &ask.actor, context)
+        })
+        .await
+    }
+
+    /// Proposes, confirms or rejects a change of a charge; where that leaves nothing to be paid, what waits for the payment
+    /// goes on.
+    ///
+    /// # Errors
+    /// Refused when the charge or the proposal does not allow it, or the second officer is the first one.
+    pub async fn revise_charge(
+        &self,
+        ask: &Ask,
+        id: Uuid,
+        charge: Uuid,
+        act: &RevisionAct,
+        render: Render<'_>,
+    ) -> Result<Answer> {
+        let wants = match act {
+            // What the payment would need.
+            RevisionAct::Confirm => self.wants(CommandName::RecordPayment),
+            RevisionAct::Propose { .. } | RevisionAct::Reject { .. } => Wants::default(),
+        };
+        self.change(ask, id, wants, None, render, |application, context| {
+            engine::revise_charge(application, charge, act, &ask.actor, context)
         })
         .await
     }

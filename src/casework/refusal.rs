@@ -20,6 +20,8 @@ pub(super) fn refusal(rejection: Rejection) -> Error {
         )
         .with_fact("state", state)
         .with_fact("allowedIn", allowed_in),
+        Rejection::WrongCharge { status, detail } => Error::refused(ErrorCode::WrongState, detail)
+            .with_fact("chargeStatus", json!(status)),
         Rejection::Claimed { by, until } => Error::refused(
             ErrorCode::ClaimedByAnother,
             "A colleague holds this application; wait until the lease ends or ask a senior officer to release it.",

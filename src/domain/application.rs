@@ -552,13 +552,13 @@ impl Application {
                 known.paid = known.paid.checked_add(*amount).ok_or_else(|| missing("room"))?;
                 known.status = *status;
                 let forced = *forced || known.acknowledgement == Acknowledgement::Forced;
-                known.acknowledgement = Acknowledgement::of(known.amount, known.paid, forced);
+                known.meet(forced);
             }
             Change::PaymentReleased { charge, amount, .. } => {
                 let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
                 let left = known.paid.checked_sub(*amount);
                 known.paid = left.ok_or_else(|| missing("the money"))?;
-                known.acknowledgement = Acknowledgement::of(known.amount, known.paid, false);
+                known.meet(false);
                 known.annul();
             }
             Change::ChargeAnnulled { charge } => {
@@ -568,6 +568,28 @@ impl Application {
             Change::ChargeClarified { charge, amount, rule, requisites } => {
                 let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
                 known.clarify(*amount, rule, requisites.as_deref());
+            }
+            Change::ChargeRevisionProposed { charge, revision } => {
+                let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
+                known.revision = Some(revision.clone());
+            }
+            Change::ChargeRevisionConfirmed { charge, by } => {
+                let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
+                let revision = known.revision.as_mut().ok_or_else(|| missing("a revision"))?;
+                revision.confirmed_by = Some(*by);
+                revision.confirmed_at = Some(event.at);
+            }
+            Change::ChargeRevisionRejected { charge } => {
+                let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
+                known.revision = None;
+            }
+            Change::ChargeDeannulled { charge } => {
+                let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
+                known.deannul();
+            }
+            Change::ChargeAcknowledged { charge, amount, .. } => {
+                let known = self.charge_mut(*charge).ok_or_else(|| missing("a charge"))?;
+                known.acknowledge(*amount);
             }
             Change::PermitProlonged { paid_through } => {
                 let permit = self.permit.as_mut().ok_or_else(|| missing("a permit"))?;

@@ -17,6 +17,7 @@ use super::checks::{Check, Finding, Override};
 use super::clock::StatutoryClock;
 use super::duty::Obligation;
 use super::fee::payee::Requisites;
+use super::fee::revision::Revision;
 use super::fee::{Charge, ChargeStatus, Money};
 use super::form::{FieldChange, Form};
 use super::paper::PaperKind;
@@ -165,6 +166,41 @@ pub enum Change {
         /// The payee, where it is another one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         requisites: Option<Box<Requisites>>,
+    },
+    /// An officer proposed to change a charge.
+    ChargeRevisionProposed {
+        /// The charge.
+        charge: Uuid,
+        /// What, why and by whom.
+        revision: Box<Revision>,
+    },
+    /// A second officer agreed; what that changes follows.
+    ChargeRevisionConfirmed {
+        /// The charge.
+        charge: Uuid,
+        /// The second officer.
+        by: Uuid,
+    },
+    /// The change of a charge was dropped.
+    ChargeRevisionRejected {
+        /// The charge.
+        charge: Uuid,
+    },
+    /// An annulled charge is owed again.
+    ChargeDeannulled {
+        /// The charge.
+        charge: Uuid,
+    },
+    /// A charge is taken for paid without a payment.
+    ChargeAcknowledged {
+        /// The charge.
+        charge: Uuid,
+        /// How much of it.
+        amount: Money,
+        /// The number of the paper that proves it.
+        document: String,
+        /// The day on which it was paid.
+        paid_on: NaiveDate,
     },
     /// More months of the permit are paid.
     PermitProlonged {
@@ -333,11 +369,17 @@ pub enum BuiltIn {
     SendReminder,
     /// Let money that was booked wait again, to be given back.
     ReleasePayment,
+    /// Propose to change a charge.
+    ProposeChargeRevision,
+    /// Agree to that: the charge changes.
+    ConfirmChargeRevision,
+    /// Drop it.
+    RejectChargeRevision,
 }
 
 impl BuiltIn {
     /// Every built-in act.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Open,
         Self::AmendForm,
         Self::AttachDocument,
@@ -350,6 +392,9 @@ impl BuiltIn {
         Self::EndExpedition,
         Self::SendReminder,
         Self::ReleasePayment,
+        Self::ProposeChargeRevision,
+        Self::ConfirmChargeRevision,
+        Self::RejectChargeRevision,
     ];
 }
 
@@ -371,6 +416,9 @@ impl Act {
             Self::BuiltIn(BuiltIn::EndExpedition) => "endExpedition",
             Self::BuiltIn(BuiltIn::SendReminder) => "sendReminder",
             Self::BuiltIn(BuiltIn::ReleasePayment) => "releasePayment",
+            Self::BuiltIn(BuiltIn::ProposeChargeRevision) => "proposeChargeRevision",
+            Self::BuiltIn(BuiltIn::ConfirmChargeRevision) => "confirmChargeRevision",
+            Self::BuiltIn(BuiltIn::RejectChargeRevision) => "rejectChargeRevision",
         }
     }
 
@@ -386,6 +434,8 @@ impl Act {
                     | BuiltIn::AddNote
                     | BuiltIn::Expedite
                     | BuiltIn::EndExpedition
+                    | BuiltIn::ProposeChargeRevision
+                    | BuiltIn::RejectChargeRevision
             ) | Self::Command(
                 CommandName::RecordFinding
                     | CommandName::OverrideFinding
@@ -425,6 +475,9 @@ impl Act {
             Self::BuiltIn(BuiltIn::EndExpedition) => "expeditionEnded",
             Self::BuiltIn(BuiltIn::SendReminder) => "reminderSent",
             Self::BuiltIn(BuiltIn::ReleasePayment) => "paymentReleased",
+            Self::BuiltIn(BuiltIn::ProposeChargeRevision) => "chargeRevisionProposed",
+            Self::BuiltIn(BuiltIn::ConfirmChargeRevision) => "chargeRevisionConfirmed",
+            Self::BuiltIn(BuiltIn::RejectChargeRevision) => "chargeRevisionRejected",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Money owed and money paid: amounts, the number that links the two (UIN), charges and payments; to whom a charge is
-//! paid ([`payee`]), how a payment order says so ([`gost`]), where the money is ([`ledger`]), and
-//! what the bank says of it ([`statement`]).
+//! paid ([`payee`]), how a payment order says so ([`gost`]), where the money is ([`ledger`]), what the office changes
+//! about a charge ([`revision`]), and what the bank says of it ([`statement`]).
 //!
 //! What an amount is reckoned from is the rules' business ([`crate::domain::rules`]); which payment meets
 //! which charge is decided by casework.
@@ -9,6 +9,7 @@ pub mod gost;
 pub mod ledger;
 pub mod page;
 pub mod payee;
+pub mod revision;
 pub mod statement;
 mod uin;
 
@@ -22,6 +23,7 @@ pub use uin::{Uin, UinError};
 
 use ledger::{Acknowledgement, ChangeStatus, ChargeStep};
 use payee::Requisites;
+use revision::Revision;
 
 /// Holds an amount of Russian roubles in kopecks, never negative.
 #[derive(
@@ -43,6 +45,12 @@ impl Money {
     #[must_use]
     pub const fn from_kopecks(kopecks: i64) -> Option<Self> {
         if kopecks < 0 { None } else { Some(Self(kopecks)) }
+    }
+
+    /// Tells whether it is nothing.
+    #[must_use]
+    pub const fn is_zero(&self) -> bool {
+        self.0 == 0
     }
 
     /// Gives the amount in kopecks.
@@ -114,7 +122,7 @@ pub struct Charge {
     pub rule: String,
     /// When the charge was made.
     pub created_at: DateTime<Utc>,
-    /// The sum of the payments matched to it so far.
+    /// The sum of the payments matched to it so far: money that was received.
     pub paid: Money,
     /// How the charge stands.
     pub status: ChargeStatus,
@@ -127,9 +135,34 @@ pub struct Charge {
     /// To whom it is paid, as the rules said when it was made; `None` where they did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requisites: Option<Box<Requisites>>,
+    /// What the office took for paid without a payment. It was never received here: it is in no sum of money.
+    #[serde(default, skip_serializing_if = "Money::is_zero")]
+    pub outside: Money,
+    /// The change that an officer proposed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<Box<Revision>>,
 }
 
 impl Charge {
+    /// Gives what is paid of it, here and elsewhere.
+    #[must_use]
+    pub fn covered(&self) -> Money {
+        self.paid.checked_add(self.outside).unwrap_or(self.paid)
+    }
+
+    /// Reckons anew how it and its payments meet; `forced` says whether one of them was put to it without quoting it.
+    pub fn meet(&mut self, forced: bool) {
+        self.acknowledgement = match self.outside {
+            Money::ZERO => Acknowledgement::of(self.amount, self.paid, forced),
+            _ => Acknowledgement::WithoutPayment,
+        };
+    }
+
+    fn stand(&mut self) {
+        let open = self.covered() < self.amount;
+        self.status = if open { ChargeStatus::Open } else { ChargeStatus::Settled };
+    }
+
     /// Says that it is owed no more.
     pub fn annul(&mut self) {
         // What is annulled already stays so.
@@ -146,9 +179,24 @@ impl Charge {
         if let Some(requisites) = requisites {
             self.requisites = Some(Box::new(requisites.clone()));
         }
-        let forced = self.acknowledgement == Acknowledgement::Forced;
-        self.acknowledgement = Acknowledgement::of(amount, self.paid, forced);
-        self.status = if self.paid < amount { ChargeStatus::Open } else { ChargeStatus::Settled };
+        self.meet(self.acknowledgement == Acknowledgement::Forced);
+        self.stand();
+    }
+
+    /// Says that it is owed again; what is not annulled stays as it is.
+    pub fn deannul(&mut self) {
+        let Ok(change) = self.change.after(ChargeStep::Deannul) else { return };
+        self.change = change;
+        self.stand();
+    }
+
+    /// Takes an amount for paid without a payment; of what is annulled, nothing is.
+    pub fn acknowledge(&mut self, amount: Money) {
+        let Ok(change) = self.change.after(ChargeStep::Acknowledge) else { return };
+        self.change = change;
+        self.outside = self.outside.checked_add(amount).unwrap_or(self.outside);
+        self.meet(false);
+        self.stand();
     }
 
     /// Gives what is still to be paid: zero when annulled, paid in full or overpaid.
@@ -157,7 +205,7 @@ impl Charge {
         match self.status {
             ChargeStatus::Annulled => Money::ZERO,
             ChargeStatus::Open | ChargeStatus::Settled => {
-                self.amount.checked_sub(self.paid).unwrap_or(Money::ZERO)
+                self.amount.checked_sub(self.covered()).unwrap_or(Money::ZERO)
             }
         }
     }
@@ -256,6 +304,8 @@ mod tests {
             change: ChangeStatus::default(),
             acknowledgement: Acknowledgement::default(),
             requisites: None,
+            outside: Money::ZERO,
+            revision: None,
         }
     }
 

@@ -233,6 +233,8 @@ fn a_grant_says_what_is_to_be_paid_and_how() {
         change: Default::default(),
         acknowledgement: Default::default(),
         requisites: None,
+        outside: Money::ZERO,
+        revision: None,
     }];
     let email = compose(&case, "decided").unwrap();
     insta::assert_snapshot!(format!("{}\n\n{}", email.subject, email.body), @r"

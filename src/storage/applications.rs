@@ -41,6 +41,7 @@ use crate::domain::checks::local::{Annulled, Twin};
 use crate::domain::checks::{Check, Finding, Outcome, Override};
 use crate::domain::fee::ledger::{Acknowledgement, ChangeStatus};
 use crate::domain::fee::payee::Requisites;
+use crate::domain::fee::revision::Revision;
 use crate::domain::fee::{Charge, ChargeStatus, Money, Uin};
 use crate::domain::form::Person;
 use crate::domain::ground::GroundCode;
@@ -554,7 +555,7 @@ impl QueryFragment<Pg> for Load<'_> {
                          WHERE c.status = 'open' AND c.requisites ->> 'kbk' = ",
                     );
                     out.push_bind_param::<Text, _>(kbk)?;
-                    out.push_sql(" AND c.amount_kopecks - c.paid_kopecks = ");
+                    out.push_sql(" AND c.amount_kopecks - c.paid_kopecks - c.outside_kopecks = ");
                     out.push_bind_param::<BigInt, _>(kopecks)?;
                     out.push_sql(")");
                 }
@@ -659,6 +660,8 @@ struct ChargeRow {
     change_status: ChangeStatus,
     acknowledgement: Acknowledgement,
     requisites: Option<Box<Requisites>>,
+    outside_kopecks: i64,
+    revision: Option<Box<Revision>>,
 }
 
 #[derive(Deserialize)]
@@ -842,6 +845,8 @@ impl ChargeRow {
             change: self.change_status,
             acknowledgement: self.acknowledgement,
             requisites: self.requisites,
+            outside: Money::from_kopecks(self.outside_kopecks)?,
+            revision: self.revision,
         })
     }
 }

@@ -10,7 +10,7 @@ use super::schema::{allowed_transitions as t, workflow_definitions as w};
 use super::{hex, query_failed};
 use crate::clock::Clock;
 use crate::domain::event::{Act, BuiltIn};
-use crate::domain::workflow::definition::Definition;
+use crate::domain::workflow::definition::{CommandName, Definition};
 use crate::domain::workflow::engine::built_in_states;
 use crate::error::{Error, Result};
 
@@ -125,6 +125,14 @@ fn allowed(definition: &Definition) -> Vec<(&'static str, String, String)> {
     for act in BuiltIn::ALL {
         for state in built_in_states(definition, act) {
             steps.push((Act::BuiltIn(act).name(), state.to_owned(), state.to_owned()));
+        }
+    }
+    // What two officers agree on instead of a payment leads where the payment does.
+    let payments = definition.transitions.iter();
+    for payment in payments.filter(|one| one.command == CommandName::RecordPayment) {
+        for from in &payment.from {
+            let confirmed = Act::BuiltIn(BuiltIn::ConfirmChargeRevision).name();
+            steps.push((confirmed, from.clone(), payment.target(from).to_owned()));
         }
     }
     if let Some(initial) = definition.initial() {

@@ -81,6 +81,7 @@ diesel::table! {
         id -> Uuid, application_id -> Uuid, fee -> Text, uin -> Text, amount_kopecks -> BigInt,
         paid_kopecks -> BigInt, rule -> Text, created_at -> Timestamptz, status -> Text,
         requisites -> Nullable<Jsonb>, change_status -> SmallInt, acknowledgement -> SmallInt,
+        outside_kopecks -> BigInt, revision -> Nullable<Jsonb>,
     }
 }
 

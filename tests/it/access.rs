@@ -103,6 +103,7 @@ const TABLE: &[(&str, Option<&[Person]>)] = &[
     ("match_payment", OFFICE),
     ("release_payment", OFFICE),
     ("refund_payment", OFFICE),
+    ("revise_charge", OFFICE),
     ("list_events", AUDITORS),
     ("list_accesses", AUDITORS),
     ("export_events", AUDITORS),
@@ -230,7 +231,7 @@ impl World {
                 self.app.command(MIGRANT, &case.id, withdraw).await.expect(200);
                 payment
             }
-            "show_payment_order" => {
+            "show_payment_order" | "revise_charge" => {
                 let case = self.app.handed_in(applicant).await;
                 let owed = self.app.owed(&case.id).await;
                 Case { reference: owed["id"].as_str().unwrap().to_owned(), ..case }
@@ -379,6 +380,10 @@ impl World {
             "refund_payment" => {
                 call.if_match(1).key(&key).json(json!({ "step": "propose", "reason": "x" }))
             }
+            "revise_charge" => {
+                let body = json!({ "step": "propose", "change": "annul", "reason": "x" });
+                call.if_match(version).key(&key).json(body)
+            }
             "preview_text" => call.json(json!({ "template": "annulment" })),
             "send_reminder" => call.if_match(version).key(&key).json(json!({ "reason": "x" })),
             "expedite_application" => call.if_match(version).json(json!({ "reason": "x" })),
@@ -513,6 +518,10 @@ async fn what_is_not_yours_is_not_there() {
                     call.if_match(1).key(&fresh().to_string()).json(json!({ "reason": "x" }))
                 }
                 "expedite_application" => call.if_match(1).json(json!({ "reason": "x" })),
+                "revise_charge" => {
+                    let body = json!({ "step": "propose", "change": "annul", "reason": "x" });
+                    call.if_match(1).key(&fresh().to_string()).json(body)
+                }
                 "preview_text" => call.json(json!({ "template": "annulment" })),
                 "reassign_application" => {
                     call.if_match(1).json(json!({ "to": OFFICER.id(), "reason": "x" }))

@@ -9,6 +9,7 @@ mod bad_business;
 mod bad_input;
 mod calendars;
 mod casework;
+mod charges;
 mod checks;
 mod corrections;
 mod demo;

@@ -184,6 +184,13 @@ const TAMPERINGS: &[(&str, &str, &str, &str)] = &[
     ("charges", "acknowledgement", "5", "charges"),
     ("charges", "requisites", "requisites || '{\"kbk\": \"18810806000010000111\"}'", "charges"),
     ("charges", "rule", "'a favour'", "charges"),
+    (
+        "charges",
+        "revision",
+        "'{\"kind\": {\"step\": \"annul\"}, \"reason\": \"a favour\", \"proposedAt\": \"2026-03-09T09:00:00Z\", \
+         \"proposedBy\": \"00000000-0000-0000-0000-000000000001\"}'",
+        "charges",
+    ),
     ("permits", "status", "'suspended'", "permit"),
     ("permits", "paid_through", "paid_through + 31", "permit"),
     ("permits", "ends_on", "ends_on + 1", "permit"),

@@ -431,6 +431,12 @@ const PROVOCATIONS: &[(&str, &str)] = &[
     ("charges_change_status_check", "charges SET change_status = 5"),
     ("charges_acknowledgement_check", "charges SET acknowledgement = 0"),
     ("what_is_annulled_says_so", "charges SET change_status = 3"),
+    ("charges_outside_kopecks_check", "charges SET outside_kopecks = -1, status = 'open'"),
+    ("what_came_outside_says_so", "charges SET outside_kopecks = 1"),
+    (
+        "two_officers_revise",
+        "charges SET revision = '{\"proposedBy\": \"a\", \"confirmedBy\": \"a\"}'",
+    ),
     ("payments_amount_kopecks_check", "payments SET amount_kopecks = 0"),
     ("payments_version_check", "payments SET version = 0"),
     ("payments_status_check", "payments SET status = 'lost'"),

@@ -226,6 +226,7 @@ fn outcome(state: &str, answer: &Result<Step, Rejection>) -> String {
         Err(Rejection::NotYours) => "not yours".to_owned(),
         Err(Rejection::Forbidden { .. }) => "forbidden".to_owned(),
         Err(Rejection::WrongState { .. }) => "wrong state".to_owned(),
+        Err(Rejection::WrongCharge { .. }) => "wrong charge".to_owned(),
         Err(Rejection::Claimed { .. }) => "claimed".to_owned(),
         Err(Rejection::Blocked(blocked)) => {
             let guards: Vec<&str> = blocked.iter().map(|one| one.guard).collect();

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Money;
+use super::{ChargeStatus, Money};
 
 /// The kinds of the events about money that belong to no application; erasing the payer's data empties them.
 pub const MONEY_EVENTS: [&str; 7] = [
@@ -64,9 +64,55 @@ pub enum ChargeStep {
     Annul,
     /// Say that it is owed again.
     Deannul,
+    /// Take it for paid without a payment.
+    Acknowledge,
+}
+
+/// What the office may do with a charge, by how it stands: the whole table. What is settled stays as it is.
+pub const OFFICE_STEPS: [(ChargeStatus, ChargeStep); 4] = [
+    (ChargeStatus::Open, ChargeStep::Clarify),
+    (ChargeStatus::Open, ChargeStep::Annul),
+    (ChargeStatus::Open, ChargeStep::Acknowledge),
+    (ChargeStatus::Annulled, ChargeStep::Deannul),
+];
+
+impl ChargeStep {
+    /// Every step.
+    pub const ALL: [Self; 4] = [Self::Clarify, Self::Annul, Self::Deannul, Self::Acknowledge];
+
+    /// Gives the name that stands in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Clarify => "clarify",
+            Self::Annul => "annul",
+            Self::Deannul => "deannul",
+            Self::Acknowledge => "acknowledge",
+        }
+    }
+
+    /// Tells whether the office may do this with a charge that stands so.
+    #[must_use]
+    pub fn is_allowed(self, status: ChargeStatus) -> bool {
+        OFFICE_STEPS.contains(&(status, self))
+    }
 }
 
 impl ChangeStatus {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::New, Self::Clarified, Self::Annulled, Self::Deannulled];
+
+    /// Gives the name that stands in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Clarified => "clarified",
+            Self::Annulled => "annulled",
+            Self::Deannulled => "deannulled",
+        }
+    }
+
     /// Gives the number that GIS GMP has for it.
     #[must_use]
     pub const fn number(self) -> u8 {
@@ -82,7 +128,8 @@ impl ChangeStatus {
     ///
     /// # Errors
     ///
-    /// [`LedgerError::Charge`]: what is annulled can only be de-annulled, and nothing else can.
+    /// [`LedgerError::Charge`]: what is annulled can only be de-annulled, and nothing else can. That a charge is paid, with
+    /// a payment or without, is no change of what it says.
     pub const fn after(self, step: ChargeStep) -> Result<Self, LedgerError> {
         match (self, step) {
             (Self::New | Self::Clarified | Self::Deannulled, ChargeStep::Clarify) => {
@@ -91,8 +138,9 @@ impl ChangeStatus {
             (Self::New | Self::Clarified | Self::Deannulled, ChargeStep::Annul) => {
                 Ok(Self::Annulled)
             }
+            (Self::New | Self::Clarified | Self::Deannulled, ChargeStep::Acknowledge) => Ok(self),
             (Self::Annulled, ChargeStep::Deannul) => Ok(Self::Deannulled),
-            (Self::Annulled, ChargeStep::Clarify | ChargeStep::Annul)
+            (Self::Annulled, ChargeStep::Clarify | ChargeStep::Annul | ChargeStep::Acknowledge)
             | (Self::New | Self::Clarified | Self::Deannulled, ChargeStep::Deannul) => {
                 Err(LedgerError::Charge)
             }
@@ -104,8 +152,7 @@ impl TryFrom<u8> for ChangeStatus {
     type Error = LedgerError;
 
     fn try_from(number: u8) -> Result<Self, LedgerError> {
-        let all = [Self::New, Self::Clarified, Self::Annulled, Self::Deannulled];
-        all.into_iter().find(|one| one.number() == number).ok_or(LedgerError::Unknown(number))
+        Self::ALL.into_iter().find(|one| one.number() == number).ok_or(LedgerError::Unknown(number))
     }
 }
 
@@ -142,6 +189,18 @@ impl Acknowledgement {
             Self::NotMatched => 3,
             Self::WithoutPayment => 4,
             Self::Forced => 5,
+        }
+    }
+
+    /// Gives the name that stands in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Matched => "matched",
+            Self::Preliminary => "preliminary",
+            Self::NotMatched => "notMatched",
+            Self::WithoutPayment => "withoutPayment",
+            Self::Forced => "forced",
         }
     }
 

@@ -4,8 +4,9 @@
 //! of questions is fixed, so that a caller learns the most useful thing first: is it yours; may you ever; is the
 //! state right; does a colleague hold it; have you laid hands on it before; does every guard hold. The files
 //! beside this one hold the parts: `guards` what must hold, `effects` what is done, `deadlines` when the
-//! timer acts, `redating` what another calendar changes.
+//! timer acts, `charges` what two officers change about a charge, `redating` what another calendar changes.
 
+mod charges;
 mod deadlines;
 mod desk;
 mod effects;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub use self::charges::revise_charge;
 pub use self::deadlines::{Bases, act_by, due_at, timers};
 pub use self::desk::{
     add_note, claim, end_expedition, expedite, reassign, release, release_payment, remind,
@@ -34,6 +36,7 @@ use crate::domain::application::{Application, Document};
 use crate::domain::checks::local::Twin;
 use crate::domain::duty::{DutyStatus, Obligation};
 use crate::domain::event::{Act, BuiltIn, Change, Event, Scheduled};
+use crate::domain::fee::ChargeStatus;
 use crate::domain::form::Form;
 use crate::domain::permit::PermitStatus;
 use crate::domain::queue::Work;
@@ -190,6 +193,13 @@ pub enum Rejection {
         state: String,
         /// The states that allow it.
         allowed_in: Vec<String>,
+    },
+    /// The charge's state, or that of the change proposed for it, does not allow it.
+    WrongCharge {
+        /// How the charge stands.
+        status: ChargeStatus,
+        /// What to do about it.
+        detail: String,
     },
     /// Another officer holds the application.
     Claimed {
@@ -484,7 +494,11 @@ pub fn built_in_states(definition: &Definition, act: BuiltIn) -> Vec<&str> {
             Phase::Submission | Phase::Checks | Phase::Fee | Phase::Issuance => !state.initial,
         },
         // Whatever was handed in, the office can say something about, also when it is over.
-        BuiltIn::AddNote | BuiltIn::ReleasePayment => !state.initial,
+        BuiltIn::AddNote
+        | BuiltIn::ReleasePayment
+        | BuiltIn::ProposeChargeRevision
+        | BuiltIn::ConfirmChargeRevision
+        | BuiltIn::RejectChargeRevision => !state.initial,
         BuiltIn::Expedite | BuiltIn::EndExpedition => {
             !state.initial && !matches!(state.phase, Phase::InForce | Phase::Closed)
         }

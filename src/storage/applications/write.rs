@@ -269,6 +269,11 @@ impl<'a> Statement<'a> {
                     | Change::PaymentReleased { .. }
                     | Change::ChargeAnnulled { .. }
                     | Change::ChargeClarified { .. }
+                    | Change::ChargeRevisionProposed { .. }
+                    | Change::ChargeRevisionConfirmed { .. }
+                    | Change::ChargeRevisionRejected { .. }
+                    | Change::ChargeDeannulled { .. }
+                    | Change::ChargeAcknowledged { .. }
             )
         })
         .then(|| charge_rows(event, after));
@@ -484,6 +489,11 @@ fn charge_rows(event: &Event, after: &crate::domain::application::Application) -
             Change::PaymentBooked { charge, .. }
             | Change::PaymentReleased { charge, .. }
             | Change::ChargeClarified { charge, .. }
+            | Change::ChargeRevisionProposed { charge, .. }
+            | Change::ChargeRevisionConfirmed { charge, .. }
+            | Change::ChargeRevisionRejected { charge }
+            | Change::ChargeDeannulled { charge }
+            | Change::ChargeAcknowledged { charge, .. }
             | Change::ChargeAnnulled { charge } => *charge == id,
             _ => false,
         })
@@ -495,6 +505,7 @@ fn charge_rows(event: &Event, after: &crate::domain::application::Application) -
             "rule": charge.rule, "created_at": charge.created_at, "status": charge.status,
             "requisites": charge.requisites, "change_status": charge.change,
             "acknowledgement": charge.acknowledgement,
+            "outside_kopecks": charge.outside.kopecks(), "revision": charge.revision,
         })
     });
     Value::Array(rows.collect())
@@ -837,18 +848,19 @@ impl Statement<'_> {
             out.push_sql(
                 ", charges_written AS (INSERT INTO charges (application_id, id, fee, uin, \
                  amount_kopecks, paid_kopecks, rule, created_at, status, requisites, \
-                 change_status, acknowledgement) \
+                 change_status, acknowledgement, outside_kopecks, revision) \
                  SELECT moved.id, c.* FROM moved, jsonb_to_recordset(",
             );
             out.push_bind_param::<Jsonb, _>(charges)?;
             out.push_sql(
                 ") AS c(id uuid, fee text, uin text, amount_kopecks bigint, paid_kopecks bigint, \
                  rule text, created_at timestamptz, status text, requisites jsonb, \
-                 change_status smallint, acknowledgement smallint) \
+                 change_status smallint, acknowledgement smallint, outside_kopecks bigint, revision jsonb) \
                  ON CONFLICT (id) DO UPDATE SET amount_kopecks = excluded.amount_kopecks, \
                  rule = excluded.rule, requisites = excluded.requisites, \
                  paid_kopecks = excluded.paid_kopecks, status = excluded.status, change_status = excluded.change_status, \
-                 acknowledgement = excluded.acknowledgement)",
+                 acknowledgement = excluded.acknowledgement, outside_kopecks = excluded.outside_kopecks, \
+                 revision = excluded.revision)",
             );
         }
         if let Some(permit) = &self.permit {

@@ -1,8 +1,11 @@
 use std::collections::BTreeMap;
 
+use chrono::DateTime;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::fee::revision::{Revision, RevisionError, RevisionKind};
+use crate::domain::fee::{Charge, Uin};
 
 fn money(kopecks: i64) -> Money {
     Money::from_kopecks(kopecks).unwrap()
@@ -11,28 +14,28 @@ fn money(kopecks: i64) -> Money {
 const ONE: Uuid = Uuid::from_u128(1);
 const OTHER: Uuid = Uuid::from_u128(2);
 
-const CHANGES: [ChangeStatus; 4] =
-    [ChangeStatus::New, ChangeStatus::Clarified, ChangeStatus::Annulled, ChangeStatus::Deannulled];
-
 #[test]
 fn what_is_annulled_can_only_be_deannulled_and_every_status_has_its_number() {
-    let legal: Vec<(u8, ChargeStep, u8)> = CHANGES
+    let legal: Vec<(u8, ChargeStep, u8)> = ChangeStatus::ALL
         .into_iter()
         .flat_map(|from| {
-            [ChargeStep::Clarify, ChargeStep::Annul, ChargeStep::Deannul].into_iter().filter_map(
-                move |step| from.after(step).ok().map(|to| (from.number(), step, to.number())),
-            )
+            ChargeStep::ALL.into_iter().filter_map(move |step| {
+                from.after(step).ok().map(|to| (from.number(), step, to.number()))
+            })
         })
         .collect();
     // Written a second time by hand.
     let by_hand = [
         (1, ChargeStep::Clarify, 2),
         (1, ChargeStep::Annul, 3),
+        (1, ChargeStep::Acknowledge, 1),
         (2, ChargeStep::Clarify, 2),
         (2, ChargeStep::Annul, 3),
+        (2, ChargeStep::Acknowledge, 2),
         (3, ChargeStep::Deannul, 4),
         (4, ChargeStep::Clarify, 2),
         (4, ChargeStep::Annul, 3),
+        (4, ChargeStep::Acknowledge, 4),
     ];
     assert_eq!(legal, by_hand);
     for number in 0..=9 {
@@ -45,6 +48,123 @@ fn what_is_annulled_can_only_be_deannulled_and_every_status_has_its_number() {
 fn a_charge_is_acknowledged_as_its_payments_come() {
     let of = |paid, forced| Acknowledgement::of(money(100), money(paid), forced).number();
     assert_eq!([of(0, false), of(99, false), of(100, false), of(100, true)], [3, 2, 1, 5]);
+}
+
+/// A charge of 100 kopecks as it stands, with a part of it paid.
+fn charge(status: ChargeStatus, change: ChangeStatus, paid: i64) -> Charge {
+    let mut charge = Charge {
+        id: ONE,
+        fee: "stateDuty".into(),
+        uin: Uin::compose("188", 1),
+        amount: money(100),
+        rule: "100".into(),
+        created_at: DateTime::UNIX_EPOCH,
+        paid: money(paid),
+        status,
+        change,
+        acknowledgement: Acknowledgement::default(),
+        requisites: None,
+        outside: Money::ZERO,
+        revision: None,
+    };
+    charge.meet(false);
+    charge
+}
+
+/// Takes a step; a clarified charge is of 80 kopecks then, and an acknowledged one is paid.
+fn take(charge: &mut Charge, step: ChargeStep) {
+    match step {
+        ChargeStep::Clarify => charge.clarify(money(80), "80", None),
+        ChargeStep::Annul => charge.annul(),
+        ChargeStep::Deannul => charge.deannul(),
+        ChargeStep::Acknowledge => charge.acknowledge(charge.outstanding()),
+    }
+}
+
+#[test]
+fn the_office_takes_four_steps_with_a_charge_and_each_leads_where_it_should() {
+    use ChargeStatus::{Annulled, Open, Settled};
+    let mut legal = Vec::new();
+    for from in [Open, Settled, Annulled] {
+        for step in ChargeStep::ALL {
+            if step.is_allowed(from) {
+                let changed =
+                    if from == Annulled { ChangeStatus::Annulled } else { ChangeStatus::New };
+                let mut charge = charge(from, changed, 30);
+                take(&mut charge, step);
+                let meets = (charge.change.number(), charge.acknowledgement.number());
+                legal.push((from, step, charge.status, meets, charge.outstanding().kopecks()));
+                assert_eq!(charge.paid, money(30), "{step:?} receives no money");
+            }
+        }
+    }
+    // Written a second time by hand.
+    let by_hand = [
+        (Open, ChargeStep::Clarify, Open, (2, 2), 50),
+        (Open, ChargeStep::Annul, Annulled, (3, 2), 0),
+        (Open, ChargeStep::Acknowledge, Settled, (1, 4), 0),
+        (Annulled, ChargeStep::Deannul, Open, (4, 2), 70),
+    ];
+    assert_eq!(legal, by_hand);
+}
+
+#[test]
+fn a_change_of_a_charge_waits_alone_for_another_officer() {
+    let proposed = |confirmed_by| Revision {
+        kind: RevisionKind::Annul,
+        reason: "x".into(),
+        proposed_by: ONE,
+        proposed_at: DateTime::UNIX_EPOCH,
+        confirmed_by,
+        confirmed_at: confirmed_by.map(|_| DateTime::UNIX_EPOCH),
+    };
+    let (waits, done) = (proposed(None), proposed(Some(OTHER)));
+    // Proposing, confirming by the same and by another officer, rejecting.
+    let answers = |last: Option<&Revision>| {
+        [
+            Revision::may_be_proposed(last).err(),
+            Revision::may_be_confirmed(last, ONE).err(),
+            Revision::may_be_confirmed(last, OTHER).err(),
+            Revision::may_be_rejected(last).err(),
+        ]
+    };
+    let (nothing, four_eyes) = (Some(RevisionError::NothingWaits), Some(RevisionError::FourEyes));
+    assert_eq!(answers(None), [None, nothing, nothing, nothing]);
+    assert_eq!(answers(Some(&waits)), [Some(RevisionError::Waits), four_eyes, None, None]);
+    assert_eq!(answers(Some(&done)), [None, nothing, nothing, nothing]);
+}
+
+proptest! {
+    /// Steps that no officer is let take change nothing that contradicts what the table `charges` checks.
+    #[test]
+    fn whatever_is_done_with_a_charge_its_parts_agree(steps in proptest::collection::vec(0_usize..5, 0..12)) {
+        let mut charge = charge(ChargeStatus::Open, ChangeStatus::New, 0);
+        for step in steps {
+            match ChargeStep::ALL.get(step) {
+                Some(step) if step.is_allowed(charge.status) => take(&mut charge, *step),
+                Some(step) => {
+                    // What is settled can be annulled by what ends the application's use of it.
+                    let annuls = *step == ChargeStep::Annul;
+                    let before = charge.clone();
+                    if charge.status == ChargeStatus::Annulled && !annuls {
+                        take(&mut charge, *step);
+                        prop_assert_eq!(&charge, &before);
+                    }
+                }
+                None if charge.status == ChargeStatus::Open && charge.outstanding() > money(10) => {
+                    charge.paid = charge.paid.checked_add(money(10)).unwrap();
+                    charge.meet(false);
+                }
+                None => {}
+            }
+            let (annulled, settled) =
+                (charge.status == ChargeStatus::Annulled, charge.status == ChargeStatus::Settled);
+            prop_assert_eq!(annulled, charge.change == ChangeStatus::Annulled);
+            prop_assert_eq!(settled, !annulled && charge.covered() >= charge.amount);
+            let outside = charge.outside > Money::ZERO;
+            prop_assert_eq!(outside, charge.acknowledgement == Acknowledgement::WithoutPayment);
+        }
+    }
 }
 
 /// Every step, with a due amount, by one officer and the other.

@@ -20,8 +20,9 @@ use crate::domain::application::{Application, Decision, InformationItem, Proposa
 use crate::domain::checks::local::{self, Scene};
 use crate::domain::checks::{Check, Finding, Outcome, Override, blocking, of_outcome};
 use crate::domain::clock::{ClockError, Extension, StatutoryClock};
-use crate::domain::event::{Act, Alert, Change, Event, Job, Scheduled};
+use crate::domain::event::{Act, Alert, BuiltIn, Change, Event, Job, Scheduled};
 use crate::domain::fee::ledger::{Acknowledgement, ChangeStatus};
+use crate::domain::fee::revision::{Revision, RevisionKind};
 use crate::domain::fee::{Charge, ChargeStatus, Money, Payment, Uin};
 use crate::domain::ground::Grounds;
 use crate::domain::paper::PaperKind;
@@ -49,6 +50,21 @@ struct Draft<'a, 'c> {
     command: &'a Command,
     transition: &'a Transition,
     context: &'a Context<'c>,
+    agreed: Option<&'a Agreed<'a>>,
+}
+
+/// A change of a charge that two officers agreed on and that settles it: what waits for its payment goes on.
+pub(super) struct Agreed<'a> {
+    /// The charge.
+    pub charge: Uuid,
+    /// What it is changed to.
+    pub revision: &'a Revision,
+    /// The second officer.
+    pub by: Uuid,
+    /// What the event keeps as the request.
+    pub request: Value,
+    /// The change, where it does not follow from the payment that it stands for.
+    pub change: Option<Change>,
 }
 
 /// Takes a transition whose guards hold.
@@ -59,16 +75,46 @@ pub(super) fn take(
     transition: &Transition,
     context: &Context<'_>,
 ) -> Result<Step, Rejection> {
+    take_as(application, command, None, actor, transition, context)
+}
+
+/// Takes the transition that a payment would take, for what two officers agreed on instead of one.
+pub(super) fn take_agreed(
+    application: &Application,
+    command: &Command,
+    agreed: &Agreed<'_>,
+    actor: &Actor,
+    transition: &Transition,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
+    take_as(application, command, Some(agreed), actor, transition, context)
+}
+
+fn take_as(
+    application: &Application,
+    command: &Command,
+    agreed: Option<&Agreed<'_>>,
+    actor: &Actor,
+    transition: &Transition,
+    context: &Context<'_>,
+) -> Result<Step, Rejection> {
     let to = transition.target(&application.state).to_owned();
+    let (act, request) = match agreed {
+        Some(agreed) => (Act::BuiltIn(BuiltIn::ConfirmChargeRevision), agreed.request.clone()),
+        None => {
+            let request = serde_json::to_value(command).unwrap_or(Value::Null);
+            (Act::Command(command.name()), request)
+        }
+    };
     let event = Event {
         id: context.supplies.event,
         seq: application.version + 1,
         at: context.now,
-        act: Act::Command(command.name()),
+        act,
         actor: actor.clone(),
         from: application.state.clone(),
         to: to.clone(),
-        request: serde_json::to_value(command).unwrap_or(Value::Null),
+        request,
         changes: Vec::new(),
     };
     let mut draft = Draft {
@@ -82,7 +128,11 @@ pub(super) fn take(
         command,
         transition,
         context,
+        agreed,
     };
+    if let Some(&Agreed { charge, by, .. }) = agreed {
+        draft.change(Change::ChargeRevisionConfirmed { charge, by })?;
+    }
     if command.name() == CommandName::Submit {
         draft.change(Change::HandedIn)?;
     }
@@ -687,6 +737,8 @@ impl<'c> Draft<'_, 'c> {
             change: ChangeStatus::New,
             acknowledgement: Acknowledgement::NotMatched,
             requisites: requisites.map(Box::new),
+            outside: Money::ZERO,
+            revision: None,
         };
         // Somebody may have paid before he was asked to.
         self.questions.push(Job::MatchWaiting { application: self.after.id, event: self.event.id });
@@ -698,6 +750,9 @@ impl<'c> Draft<'_, 'c> {
             return Err(Rejection::RuleMissing("the command carries no payment".into()));
         };
         let Payment { provider_id, amount, .. } = payment;
+        if let Some(change) = self.agreed.and_then(|agreed| agreed.change.clone()) {
+            return self.change(change);
+        }
         self.price_months(payment)?;
         // The guard has found that the payment is for one of these.
         let charge = self
@@ -714,6 +769,16 @@ impl<'c> Draft<'_, 'c> {
             ChargeStatus::Open
         };
         let charge = charge.id;
+        let acknowledged = self.agreed.map(|agreed| &agreed.revision.kind);
+        if let Some(RevisionKind::Acknowledge { document, paid_on }) = acknowledged {
+            let (document, paid_on) = (document.clone(), *paid_on);
+            return self.change(Change::ChargeAcknowledged {
+                charge,
+                amount: booked,
+                document,
+                paid_on,
+            });
+        }
         self.change(Change::PaymentBooked {
             charge,
             payment: provider_id.clone(),
@@ -811,10 +876,16 @@ impl<'c> Draft<'_, 'c> {
             .transitions
             .iter()
             .any(|transition| transition.four_eyes.contains(&command));
-        match self.event.actor.account() {
-            Some(by) if watched => self.change(Change::HandLaid { command, by }),
-            Some(_) | None => Ok(()),
+        if !watched {
+            return Ok(());
         }
+        // Of what two officers agreed on, both have laid hands on it.
+        let first = self.agreed.map(|agreed| agreed.revision.proposed_by);
+        let hands = first.into_iter().chain(self.event.actor.account());
+        hands
+            .collect::<Vec<_>>()
+            .into_iter()
+            .try_for_each(|by| self.change(Change::HandLaid { command, by }))
     }
 
     /// A lease ends with the state it was taken in, and when its holder has checked all that he may not decide; his work

@@ -194,10 +194,13 @@ fn holds(
             decided_within(application, guard, *minutes, context)
         }
         Guard::NothingPaid(fee) => {
-            let paid = application.charge_of(fee).filter(|charge| charge.paid > Money::ZERO)?;
+            let paid = application.charge_of(fee).map(Charge::covered)?;
+            if paid == Money::ZERO {
+                return None;
+            }
             Some(Blocked::new(
                 guard,
-                format!("{} were paid on '{fee}'; what was paid on is not undone.", paid.paid),
+                format!("{paid} were paid on '{fee}'; what was paid on is not undone."),
             ))
         }
         Guard::ClockStarted => application.clock.is_none().then(|| {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::Context;
 use crate::domain::application::Application;
-use crate::domain::fee::{ChargeStatus, Money, Payment};
+use crate::domain::fee::{Charge, ChargeStatus, Money, Payment};
 use crate::domain::permit::{Permit, add_months};
 
 /// What a payment does to a permit that is paid by the month.
@@ -44,6 +44,16 @@ pub(super) fn left(permit: &Permit) -> u32 {
     if permit.paid_through.is_none() { 0 } else { all(permit).saturating_sub(paid(permit)) }
 }
 
+/// Gives what has to be paid on a day for the bill of a month: the rest of a month that was begun, else the price of the day.
+pub(super) fn due(bill: &Charge, on: NaiveDate, context: &Context<'_>) -> Result<Money, String> {
+    if bill.covered() > Money::ZERO {
+        return Ok(bill.outstanding());
+    }
+    let rate = context.definition.fee(&bill.fee).map_or(&*bill.fee, |rule| rule.rate.as_str());
+    let price = context.rules.rates.price(rate, &context.unit.region, on, 1);
+    price.map(|price| price.amount).map_err(|missing| missing.to_string())
+}
+
 /// Reckons what a payment of a month's bill does; says in words why it does nothing.
 ///
 /// The price is that of the day of the payment, by the calendar of the office; once a part of a month was paid, that
@@ -72,13 +82,13 @@ pub(super) fn prolongation(
     let price = |months| context.rules.rates.price(rate, &context.unit.region, on, months);
     let price = |months| price(months).map_err(|missing| missing.to_string());
     let month = price(1)?.amount;
-    let first = if bill.paid == Money::ZERO { month } else { bill.outstanding() };
+    let first = due(bill, on, context)?;
     let more =
         payment.amount.checked_sub(first).map(|rest| rest.kopecks() / month.kopecks().max(1));
     let months = more.map_or(0, |more| u32::try_from(more).unwrap_or(left).saturating_add(1));
     let months = months.min(left);
     let too_much = || "The months cost more than can be reckoned.".to_owned();
-    let (amount, rule) = if bill.paid == Money::ZERO {
+    let (amount, rule) = if bill.covered() == Money::ZERO {
         let price = price(months.max(1))?;
         (price.amount, price.rule)
     } else if months > 1 {
