@@ -12,12 +12,11 @@ COMMENT ON COLUMN charges.revision IS 'the change that was proposed last: what, 
 
 -- A reason names persons: that goes with the person's data.
 CREATE FUNCTION forget_charge_revisions() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     UPDATE charges SET revision = NULL WHERE application_id = NEW.id AND revision IS NOT NULL;
     RETURN NULL;
 END $$;
-REVOKE ALL ON FUNCTION forget_charge_revisions() FROM PUBLIC;
 CREATE TRIGGER what_is_erased_has_no_revisions AFTER UPDATE ON applications
     FOR EACH ROW WHEN (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL)
     EXECUTE FUNCTION forget_charge_revisions();
