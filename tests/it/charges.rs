@@ -208,7 +208,7 @@ async fn a_month_that_was_paid_in_another_way_prolongs_the_permit_at_the_price_o
     assert_ne!(next["uin"], owed["uin"], "the next month is owed");
     app.agreed(&case.id).await;
 
-    // Annulled, it is not owed again once another has taken its place.
+    // Annulled and owed again, it is paid as before.
     app.agree_on(&case, &next, propose("annul")).await;
     app.agree_on(&case, &next, propose("deannul")).await;
     app.pay(&case.id).await;
@@ -326,6 +326,33 @@ async fn a_charge_is_not_owed_again_where_it_cannot_be_paid() {
     let refused = app.revise_seen(OFFICER, &case, &owed, propose("deannul")).await.expect(409);
     let problem = refused.problem("wrong-state");
     assert!(problem["allowedIn"].as_array().unwrap().contains(&json!("awaitingDuty")), "{problem}");
+}
+
+#[actix_web::test]
+async fn a_charge_is_not_owed_again_once_another_has_taken_its_place() {
+    let app = TestApp::spawn().await;
+    let case = app.in_force(MIGRANT).await;
+    let duty = async || {
+        let seen = app.see(&case.id).await;
+        let all = seen["charges"].as_array().unwrap();
+        let last = all.iter().rfind(|one| one["position"] == "onRequest");
+        last.unwrap().clone()
+    };
+    let request = json!({ "command": "requestDuplicate", "cause": "lost", "reason": "In a bus." });
+    app.command(MIGRANT, &case.id, request.clone()).await.expect(200);
+    let first = duty().await;
+    app.command(MIGRANT, &case.id, json!({ "command": "withdrawRequest" })).await.expect(200);
+    assert_eq!(app.charge(&case, &first).await["status"], "annulled");
+    let refused = app.revise_seen(OFFICER, &case, &first, propose("deannul")).await.expect(409);
+    let allowed = refused.problem("wrong-state")["allowedIn"].clone();
+    assert_eq!(allowed, json!(["changeRequested", "duplicateRequested"]));
+    app.advance(TimeDelta::minutes(1));
+    app.command(MIGRANT, &case.id, request).await.expect(200);
+    let second = duty().await;
+    assert_ne!(second["uin"], first["uin"]);
+    let refused = app.revise_seen(OFFICER, &case, &first, propose("deannul")).await.expect(409);
+    let detail = refused.problem("wrong-state")["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains(second["uin"].as_str().unwrap()), "{detail}");
 }
 
 #[actix_web::test]
